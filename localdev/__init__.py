@@ -1,0 +1,1 @@
+"""What runs Hublet on a developer's machine; never deployed, never imported by ``functions`` or ``shared``."""

@@ -1,0 +1,1 @@
+"""Hublet: what runs in Azure (and, unchanged, locally)."""

@@ -1,0 +1,96 @@
+"""The one composition root: `App` holds the ports, `build_app` is the only place that makes adapters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.clock import Clock, SystemClock
+from shared.hubs import ports
+from shared.hubs.model import StepName
+from shared.hubs.visit import Step
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """Everything the domain talks to. Tests build one out of fakes."""
+
+    settings: Settings
+    clock: Clock
+    entropy: ports.Entropy
+    keys: ports.KeyMaker
+    hubs: ports.HubStore
+    index: ports.HubIndex
+    queue: ports.WorkQueue
+    due: ports.DueTable
+    logs: ports.LogStore
+    secrets: ports.SecretStore
+    tokens: ports.TokenStore
+    cache: ports.Cache
+    identity: ports.DeploymentIdentity
+    groups: ports.ResourceGroups
+    network: ports.Network
+    compute: ports.Compute
+    operations: ports.LongOperations
+    catalog: ports.Catalog
+    on_vm: ports.OnVm
+    hub_http: ports.HubHttp
+    reach: ports.Reach
+    steps: Mapping[StepName, Step]
+
+
+def build_app(settings: Settings) -> App:
+    """Makes the real adapters. Cheap and without I/O: each adapter imports its SDK and opens its client at first use,
+    because the Functions host imports this module just to list the functions."""
+    from shared.adapters.arm.catalog import RetailCatalog
+    from shared.adapters.arm.client import ArmClients
+    from shared.adapters.arm.compute import ArmCompute
+    from shared.adapters.arm.groups import ArmResourceGroups
+    from shared.adapters.arm.network import ArmNetwork
+    from shared.adapters.arm.operations import ArmLongOperations
+    from shared.adapters.entropy import SystemEntropy
+    from shared.adapters.hub_http import BrowserHubHttp
+    from shared.adapters.keys import OpenSshKeyMaker
+    from shared.adapters.reach import make_reach
+    from shared.adapters.ssh.client import SshAgent
+    from shared.adapters.storage.cache import TableCache
+    from shared.adapters.storage.client import StorageClients
+    from shared.adapters.storage.due import TableDue
+    from shared.adapters.storage.hub_table import TableHubStore
+    from shared.adapters.storage.identity import StoredDeploymentIdentity
+    from shared.adapters.storage.index import TableHubIndex
+    from shared.adapters.storage.logs import TableLogStore
+    from shared.adapters.storage.secrets import SealedSecretStore
+    from shared.adapters.storage.tokens import TableTokenStore
+    from shared.adapters.storage.work_queue import StorageWorkQueue
+    from shared.steps import STEPS
+
+    clock = SystemClock()
+    entropy = SystemEntropy()
+    storage = StorageClients(settings)
+    arm = ArmClients(settings)
+    cache = TableCache(storage, clock)
+    reach = make_reach(settings)
+    return App(
+        settings=settings,
+        clock=clock,
+        entropy=entropy,
+        keys=OpenSshKeyMaker(),
+        hubs=TableHubStore(storage),
+        index=TableHubIndex(storage),
+        queue=StorageWorkQueue(storage),
+        due=TableDue(storage),
+        logs=TableLogStore(storage),
+        secrets=SealedSecretStore(storage, settings.seal_keys),
+        tokens=TableTokenStore(storage, clock),
+        cache=cache,
+        identity=StoredDeploymentIdentity(storage, entropy),
+        groups=ArmResourceGroups(arm),
+        network=ArmNetwork(arm),
+        compute=ArmCompute(arm),
+        operations=ArmLongOperations(arm),
+        catalog=RetailCatalog(arm, cache, settings, clock),
+        on_vm=SshAgent(reach),
+        hub_http=BrowserHubHttp(reach, settings),
+        reach=reach,
+        steps=STEPS,
+    )

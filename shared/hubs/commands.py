@@ -1,0 +1,483 @@
+"""What callers may ask of hubs. Every function is given the principal and decides what it may see and do.
+
+Another owner's hub answers exactly like a missing one (`HubNotFound`).
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from shared.errors import ConcurrentUpdate, RetryableError, UserError
+from shared.hubs.lifecycle import due_after, work_message
+from shared.hubs.model import (
+    HUB_NAME,
+    Event,
+    Hub,
+    HubSpec,
+    Operation,
+    OperationStatus,
+    Price,
+    Principal,
+    Role,
+)
+from shared.hubs.ports import (
+    HubChange,
+    HubExists,
+    HubSecrets,
+    Idempotency,
+    IdempotencyKeyTaken,
+    Quota,
+    QuotaChanged,
+    TokenRecord,
+)
+from shared.hubs.states import Goal, HubEvent, HubState
+from shared.hubs.visit import Visit
+
+if TYPE_CHECKING:
+    from shared.app import App
+
+CREATE_TRIES = 8
+"""How often a create is decided again after the quota row changed under it (DESIGN: at most 8)."""
+
+ACCEPT_DELAY_S = 2
+"""The first message becomes visible after the row that it needs is there, as a rule."""
+
+HAND_OUT_WINDOW = timedelta(minutes=10)
+"""A secret may be fetched again by the same principal for this long: a lost answer must not lock anyone out."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyRequest:
+    """`key_sha256` = hash of caller, route and header; `body_sha256` = hash of the canonical body."""
+
+    key_sha256: str
+    body_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    hub: Hub
+    operation: Operation
+    replayed: bool = False
+
+
+def not_found(name: str) -> UserError:
+    """The one answer for unknown and for foreign."""
+    return UserError(
+        "HubNotFound", f"There is no hub '{name}' that you may see.", fix="GET /api/hubs lists the hubs you may see."
+    )
+
+
+# ------------------------------------------------------------------ create
+
+
+async def create_hub(
+    app: "App",
+    principal: Principal,
+    spec: HubSpec,
+    *,
+    name: str | None,
+    idempotency: IdempotencyRequest | None,
+    request_id: str,
+    price: Price | None = None,
+) -> Created:
+    """Accepts a hub: durable before it returns, at most 5 storage requests in 3 waits, no Azure call, no keys made.
+
+    The order makes a lost accept impossible: message and due row first, then one transaction. A message whose row
+    never comes is dropped after a minute; a row without a message cannot have been acknowledged.
+    Raises UserError `HubAlreadyExists`, `HubIsBeingDeleted`, `HubQuotaExceeded`, `IdempotencyKeyReused`, and
+    RetryableError when storage does not answer in time.
+    """
+    owner = principal.owner
+    queued: tuple[str, str] | None = None  # hub id and name the message was put for
+    for _ in range(CREATE_TRIES):
+        quota, remembered = await app.hubs.admission(owner, idempotency.key_sha256 if idempotency else None)
+        if remembered is not None and idempotency is not None:
+            return await _replay(app, principal, remembered, idempotency)
+        chosen = name or _free_name(owner, quota)
+        await _check_admission(app, owner, chosen, quota)
+        hub = _new_hub(app, principal, spec, chosen, request_id, price)
+        if queued is not None and queued[1] == chosen:
+            hub = replace(hub, id=queued[0])
+        else:
+            await _announce(app, hub)
+            queued = (hub.id, chosen)
+        event = Event(
+            seq=1,
+            at=hub.created_at,
+            actor=principal.owner,
+            kind="state",
+            message="The request was accepted and queued.",
+            from_state=None,
+            to_state=str(hub.state),
+        )
+        operation = _operation(hub, "create", OperationStatus.NOT_STARTED)
+        record = (
+            Idempotency(
+                key=idempotency.key_sha256,
+                body_sha256=idempotency.body_sha256,
+                hub_id=hub.id,
+                hub_name=hub.name,
+                generation=hub.generation,
+                created_at=hub.created_at,
+            )
+            if idempotency
+            else None
+        )
+        try:
+            stored = await app.hubs.create(
+                HubChange(hub=hub, events=(event,), operations=(operation,)),
+                replace(quota, hubs={**quota.hubs, hub.name: hub.id}),
+                record,
+            )
+        except (QuotaChanged, IdempotencyKeyTaken):
+            continue
+        except HubExists:
+            raise await _taken(app, owner, chosen) from None
+        return Created(stored, operation)
+    raise RetryableError(
+        "TooManyConcurrentCreates",
+        "Other hubs of this owner were being created at the same moment.",
+        fix="Send the request again.",
+        retry_after_s=2,
+    )
+
+
+async def _announce(app: "App", hub: Hub) -> None:
+    """Queue message and due row, side by side."""
+    import asyncio
+
+    await asyncio.gather(
+        app.queue.put(work_message(hub, app.clock.now()), delay_s=ACCEPT_DELAY_S),
+        app.due.put(due_after(hub, app.clock.now(), ACCEPT_DELAY_S)),
+    )
+
+
+def _new_hub(app: "App", principal: Principal, spec: HubSpec, name: str, request_id: str, price: Price | None) -> Hub:
+    now = app.clock.now()
+    return Hub(
+        owner=principal.owner,
+        name=name,
+        id=f"{name}-{app.entropy.hub_suffix()}",
+        state=HubState.ACCEPTED,
+        goal=Goal.RUNNING,
+        generation=1,
+        pass_number=1,
+        spec=spec,
+        created_at=now,
+        updated_at=now,
+        state_since=now,
+        created_by=principal.owner,
+        request_id=request_id,
+        price=price,
+        event_seq=1,
+    )
+
+
+def _free_name(owner: str, quota: Quota) -> str:
+    """`<owner>-tljh`, then `-2`, `-3`, ...: as the tutorial names the machine after its user."""
+    base = "".join(c if c.isascii() and (c.isalnum() or c == "-") else "-" for c in owner.lower().split("@")[0])
+    base = base.strip("-")[:20].strip("-") or "hub"
+    if not base[0].isalpha():
+        base = f"u{base}"[:20].strip("-")
+    for number in range(1, 1000):
+        candidate = f"{base}-tljh" if number == 1 else f"{base}-tljh-{number}"
+        if candidate not in quota.hubs and HUB_NAME.fullmatch(candidate):
+            return candidate
+    raise UserError("HubNameNeeded", "No free default name is left.", fix="Send a `name`.", pointer="/name")
+
+
+async def _check_admission(app: "App", owner: str, name: str, quota: Quota) -> None:
+    if name in quota.hubs:
+        raise await _taken(app, owner, name)
+    limit = app.settings.max_hubs_per_owner
+    if len(quota.hubs) >= limit:
+        raise UserError(
+            "HubQuotaExceeded",
+            f"You have {len(quota.hubs)} hubs and may have {limit}.",
+            fix="Delete a hub you no longer need, or ask whoever runs this service for more.",
+        )
+
+
+async def _taken(app: "App", owner: str, name: str) -> UserError:
+    hub = await app.hubs.get(owner, name)
+    if hub is not None and hub.goal is Goal.DELETED:
+        return UserError(
+            "HubIsBeingDeleted",
+            f"A hub named '{name}' is still being deleted.",
+            fix="Wait until it is gone, or choose another name.",
+            pointer="/name",
+        )
+    return UserError(
+        "HubAlreadyExists",
+        f"You already have a hub named '{name}'.",
+        fix="Choose another name, or leave `name` out to get a free one.",
+        pointer="/name",
+    )
+
+
+async def _replay(app: "App", principal: Principal, remembered: Idempotency, request: IdempotencyRequest) -> Created:
+    if not hmac.compare_digest(remembered.body_sha256, request.body_sha256):
+        raise UserError(
+            "IdempotencyKeyReused",
+            "This Idempotency-Key was used before with another request body.",
+            fix="Use a new key for a new request.",
+        )
+    hub = await app.hubs.get(principal.owner, remembered.hub_name)
+    if hub is None or hub.id != remembered.hub_id:
+        gone = await app.hubs.gone(principal.owner, remembered.hub_id)
+        if gone is None:
+            raise not_found(remembered.hub_name)
+        hub = gone.hub
+    operation = await app.hubs.operation(principal.owner, remembered.hub_id, remembered.generation)
+    if operation is None:
+        operation = _operation(hub, "create", OperationStatus.NOT_STARTED)
+    return Created(hub, operation, replayed=True)
+
+
+def _operation(hub: Hub, kind: str, status: OperationStatus) -> Operation:
+    return Operation(
+        hub_id=hub.id,
+        hub_name=hub.name,
+        owner=hub.owner,
+        generation=hub.generation,
+        kind=kind,
+        status=status,
+        created_at=hub.updated_at,
+    )
+
+
+# ------------------------------------------------------------------ find
+
+
+async def find_hub(app: "App", principal: Principal, name_or_id: str) -> Hub:
+    """The caller's hub by name or id; any hub by id for admins. Raises UserError `HubNotFound` otherwise.
+
+    One point read for a name; a second one only for something that looks like an id.
+    """
+    if HUB_NAME.fullmatch(name_or_id):
+        hub = await app.hubs.get(principal.owner, name_or_id)
+        if hub is not None:
+            return hub
+    entry = await app.index.find(name_or_id)
+    if entry is None or not (principal.is_admin or entry.owner == principal.owner):
+        raise not_found(name_or_id)
+    hub = await app.hubs.get(entry.owner, entry.name)
+    if hub is None or hub.id != name_or_id:
+        raise not_found(name_or_id)
+    return hub
+
+
+async def find_gone(app: "App", principal: Principal, hub_id: str) -> Hub | None:
+    """The last state of a deleted hub of this caller, kept 30 days."""
+    gone = await app.hubs.gone(principal.owner, hub_id)
+    return gone.hub if gone else None
+
+
+async def list_hubs(app: "App", principal: Principal, *, owner: str | None = None) -> Sequence[Hub]:
+    """The caller's hubs by name: one partition query. Admins may name an owner, or `*` for everybody.
+
+    Raises UserError `Forbidden` when somebody else names an owner.
+    """
+    if owner is None or owner == principal.owner:
+        return await app.hubs.list(principal.owner)
+    if not principal.is_admin:
+        raise UserError("Forbidden", "Only admins list the hubs of other owners.", fix="Leave `owner` out.")
+    if owner != "*":
+        return await app.hubs.list(owner)
+    owners = sorted({entry.owner for entry in await app.index.list()} | {principal.owner})
+    return [hub for one in owners for hub in await app.hubs.list(one)]
+
+
+async def find_operation(app: "App", principal: Principal, operation_id: str) -> tuple[Operation, Hub | None]:
+    """Operation and, while it is there, its hub. Raises UserError `OperationNotFound` for unknown and foreign."""
+    missing = UserError("OperationNotFound", f"There is no operation '{operation_id}' that you may see.")
+    hub_id, dot, number = operation_id.rpartition(".")
+    if not dot or not (number.isascii() and number.isdecimal()) or len(number) > 9:
+        raise missing
+    owners = [principal.owner]
+    entry = await app.index.find(hub_id)
+    if entry is not None and entry.owner != principal.owner:
+        if not principal.is_admin:
+            raise missing
+        owners = [entry.owner]
+    operation = await app.hubs.operation(owners[0], hub_id, int(number))
+    if operation is None:
+        raise missing
+    hub = await app.hubs.get(operation.owner, operation.hub_name)
+    if hub is None or hub.id != hub_id:
+        gone = await app.hubs.gone(operation.owner, hub_id)
+        hub = gone.hub if gone else None
+    return operation, hub
+
+
+# ------------------------------------------------------------------ delete
+
+
+async def delete_hub(app: "App", principal: Principal, hub: Hub, *, request_id: str) -> tuple[Hub, Operation]:
+    """Sets the goal `deleted`: works in every state and wins over everything. Twice = the same operation.
+
+    Raises RetryableError when the row keeps changing.
+    """
+    for _ in range(CREATE_TRIES):
+        if hub.goal is Goal.DELETED:
+            known = await app.hubs.operation(hub.owner, hub.id, hub.generation)
+            return hub, known or _operation(hub, "delete", OperationStatus.RUNNING)
+        changed, operation = await _ask_for_deletion(app, principal.owner, hub, request_id)
+        if changed is not None:
+            return changed, operation
+        fresh = await app.hubs.get(hub.owner, hub.name)
+        if fresh is None or fresh.id != hub.id:
+            raise not_found(hub.name)
+        hub = fresh
+    raise RetryableError("Busy", "The hub changes very often at the moment.", fix="Send it again.", retry_after_s=2)
+
+
+async def _ask_for_deletion(app: "App", actor: str, hub: Hub, request_id: str) -> tuple[Hub | None, Operation]:
+    visit = Visit(app, hub, actor=actor)
+    begin_deletion(visit, f"{actor} asked for the hub to be deleted.", request_id=request_id)
+    now = app.clock.now()
+    operation = visit.operations[-1]
+    await app.due.put(due_after(visit.hub, now, 0))
+    try:
+        await visit.checkpoint()
+    except ConcurrentUpdate:
+        return None, operation
+    await app.queue.put(work_message(visit.hub, now))
+    return visit.hub, operation
+
+
+def begin_deletion(visit: Visit, message: str, *, request_id: str = "") -> None:
+    """Goal `deleted`, next generation; the operation that ran ends `Canceled`, a new one begins."""
+    hub, now = visit.hub, visit.now
+    if hub.state not in (HubState.READY, HubState.FAILED):
+        visit.operations.append(
+            replace(
+                _operation(replace(hub, updated_at=hub.created_at), "create", OperationStatus.CANCELED),
+                ended_at=now,
+            )
+        )
+    visit.update(
+        goal=Goal.DELETED,
+        generation=hub.generation + 1,
+        pass_number=1,
+        operation=None,
+        updated_at=now,
+        request_id=request_id or hub.request_id,
+    )
+    visit.move(HubEvent.DELETE, message)
+    visit.operations.append(_operation(visit.hub, "delete", OperationStatus.RUNNING))
+
+
+# ------------------------------------------------------------------ secrets
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOut:
+    """What is given out once: `value` is the private key or the password."""
+
+    value: str
+    hub: Hub
+    user: str
+
+
+type HandOutKind = Literal["ssh-key", "admin-password"]
+
+
+async def hand_out(app: "App", principal: Principal, hub: Hub, what: HandOutKind) -> HandedOut:
+    """Gives out a generated secret: again to the same principal for 10 minutes, then erased.
+
+    Raises UserError `NotReadyYet`, `AlreadyHandedOut`, `SshKeyIsYours`.
+    """
+    if what == "ssh-key" and hub.spec.ssh_public_key is not None:
+        raise UserError(
+            "SshKeyIsYours",
+            "This hub was made with your own public key; there is no private key here.",
+            fix="Use the private key that belongs to the `sshPublicKey` you sent.",
+        )
+    for _ in range(CREATE_TRIES):
+        secrets = await app.secrets.get(hub.owner, hub.id)
+        if secrets is None:
+            raise UserError(
+                "NotReadyYet",
+                "The keys of this hub are not made yet.",
+                fix="Ask again in a few seconds.",
+            )
+        now = app.clock.now()
+        first, receiver = secrets.handed_out.get(what), secrets.handed_to.get(what)
+        value = secrets.owner_private_key if what == "ssh-key" else secrets.admin_password
+        if value is None or (first is not None and (receiver != principal.owner or now > first + HAND_OUT_WINDOW)):
+            if value is not None and first is not None and now > first + HAND_OUT_WINDOW:
+                await _erase(app, hub, secrets, what)
+            raise UserError(
+                "AlreadyHandedOut",
+                "This was handed out before and is erased now.",
+                fix="Use the copy that was saved then; who has sudo on the machine can set a new one.",
+            )
+        if first is None:
+            marked = replace(
+                secrets,
+                handed_out={**secrets.handed_out, what: now},
+                handed_to={**secrets.handed_to, what: principal.owner},
+            )
+            try:
+                await app.secrets.save(hub.owner, hub.id, marked)
+            except ConcurrentUpdate:
+                continue
+        user = hub.spec.admin_user
+        return HandedOut(value=value, hub=hub, user=user)
+    raise RetryableError("Busy", "Somebody else asks for the same secret.", fix="Send it again.", retry_after_s=1)
+
+
+async def _erase(app: "App", hub: Hub, secrets: HubSecrets, what: HandOutKind) -> None:
+    try:
+        erased = (
+            replace(secrets, owner_private_key=None) if what == "ssh-key" else replace(secrets, admin_password=None)
+        )
+        await app.secrets.save(hub.owner, hub.id, erased)
+    except ConcurrentUpdate:
+        return  # somebody else erases it
+
+
+# ------------------------------------------------------------------ API tokens
+
+
+async def issue_token(
+    app: "App", principal: Principal, *, owner: str, role: Role, name: str, expires_at: datetime | None
+) -> tuple[TokenRecord, str]:
+    """A new API token `hlt_<id>_<secret>`; the secret is returned once and only its hash is kept. Admins only."""
+    _admins_only(principal)
+    token_id = app.entropy.hub_suffix() + app.entropy.hub_suffix()
+    secret = app.entropy.secret(256)
+    record = TokenRecord(
+        id=token_id,
+        owner=owner,
+        role=str(role),
+        name=name,
+        created_at=app.clock.now(),
+        created_by=principal.owner,
+        expires_at=expires_at,
+    )
+    await app.tokens.issue(record, hashlib.sha256(secret.encode()).hexdigest())
+    return record, f"hlt_{token_id}_{secret}"
+
+
+async def list_tokens(app: "App", principal: Principal) -> Sequence[TokenRecord]:
+    """All tokens, without secrets. Admins only."""
+    _admins_only(principal)
+    return await app.tokens.list()
+
+
+async def revoke_token(app: "App", principal: Principal, token_id: str) -> None:
+    """Revokes; other processes notice within their cache time of 60 s. Raises UserError `TokenNotFound`."""
+    _admins_only(principal)
+    if not await app.tokens.revoke(token_id):
+        raise UserError("TokenNotFound", f"There is no token '{token_id}'.")
+
+
+def _admins_only(principal: Principal) -> None:
+    if not principal.is_admin:
+        raise UserError("Forbidden", "Only admins manage API tokens.", fix="Ask whoever runs this service.")

@@ -1,0 +1,448 @@
+"""The worker's side of a hub: fence a message, decide purely, run one short visit, save.
+
+Crash safety in one paragraph: every visit puts the next message and its due row *before* it saves the row, with the
+row's ETag, under the next pass number. Whatever is lost in between is found again: an unsaved row by the message that
+is one pass ahead, a lost message by the due row. Copies are harmless, because a row that moved on fences them.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, assert_never
+
+from shared import log
+from shared.errors import ConcurrentUpdate, HubletError, RetryableError
+from shared.hubs import power, removal
+from shared.hubs.model import Attempt, Hub, Message, Operation, OperationStatus, Reason, StepName
+from shared.hubs.ports import DueRow, IndexEntry
+from shared.hubs.states import Goal, HubEvent, HubState
+from shared.hubs.visit import Done, Visit, Wait
+
+if TYPE_CHECKING:
+    from shared.app import App
+
+ROW_GRACE = timedelta(seconds=60)
+"""How long a message may wait for its row: an accept has 15 s in all, so after this the row never comes."""
+
+LOOK_AGAIN_S = 5
+VISIT_BUDGET_S = 10.0
+"""After this long a visit ends even if the next step could begin: one pass lasts seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """How long a step may take in all, and where the number comes from."""
+
+    limit: timedelta
+    because: str
+
+
+DEADLINES: Mapping[StepName, Deadline] = {
+    StepName.GROUP: Deadline(
+        timedelta(minutes=10), "made in a second; a name in deletion blocks up to 8 min"
+    ),
+    StepName.NETWORK: Deadline(timedelta(minutes=15), "NSG and VNet take seconds; throttling may stretch it"),
+    StepName.MACHINE: Deadline(timedelta(minutes=45), "Azure itself gives up after 40 min (OSProvisioningTimedOut)"),
+    StepName.ADDRESS: Deadline(timedelta(minutes=10), "a static address is there at the first read"),
+    StepName.BOOT: Deadline(timedelta(minutes=15), "sshd answers 20-40 s after the VM runs; cloud-init may be slow"),
+    StepName.INSTALL: Deadline(timedelta(minutes=70), "installer limit 25 min, twice (one retry), and waiting"),
+    StepName.CONFIGURE: Deadline(timedelta(minutes=30), "apt and pip packages of the request are installed here"),
+    StepName.EXPOSE: Deadline(timedelta(minutes=15), "one NSG update"),
+    StepName.HTTPS: Deadline(timedelta(minutes=20), "the step itself falls back to a named condition after 10 min"),
+    StepName.ACCEPT: Deadline(timedelta(minutes=15), "a first server start can take over a minute"),
+    StepName.LOCK: Deadline(timedelta(minutes=15), "one NSG update and a probe"),
+}
+
+_MOVES: Mapping[StepName, tuple[HubEvent, str]] = {
+    StepName.BOOT: (HubEvent.MACHINE_REACHABLE, "The machine answers over SSH with its expected host key."),
+    StepName.CONFIGURE: (HubEvent.INSTALLED, "TLJH is installed and configured."),
+    StepName.LOCK: (HubEvent.VERIFIED, "The hub passed its acceptance run and is locked down: ready."),
+}
+"""Steps whose end changes the state."""
+
+
+# ------------------------------------------------------------------ decide (pure)
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """First visit: make the hub findable, then start."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    step: StepName
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Deallocate:
+    """A failed hub must not bill: evidence stays on the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """A failed hub was kept long enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Make every Azure resource of the hub go, and see it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Nothing to do; look again at `look_at`, or only when somebody asks."""
+
+    look_at: datetime | None = None
+
+
+type Decision = Begin | RunStep | Fail | Deallocate | Expire | Remove | Settle
+
+
+def decide(hub: Hub, now: datetime, *, failed_keep: timedelta) -> Decision:
+    """What the next thing to do for this hub is. Pure and total."""
+    if hub.goal is Goal.DELETED:
+        return Settle() if hub.state is HubState.DELETED else Remove()
+    match hub.state:
+        case HubState.ACCEPTED:
+            return Begin()
+        case HubState.PROVISIONING | HubState.INSTALLING | HubState.VERIFYING:
+            step = hub.next_step
+            if step is None:  # all done but the state did not follow: a bug, said instead of hidden
+                return Fail(Reason(code="ImpossibleState", message="All steps are done but the hub is not ready."))
+            return RunStep(step)
+        case HubState.FAILED:
+            if hub.deallocated_at is None:
+                return Deallocate()
+            keep_until = (hub.failed_at or hub.state_since) + failed_keep
+            return Expire() if now >= keep_until else Settle(keep_until)
+        case HubState.READY | HubState.DELETING | HubState.DELETED:
+            return Settle()
+    assert_never(hub.state)
+
+
+def overdue(hub: Hub, step: StepName, now: datetime) -> bool:
+    """Whether the step is past its deadline. Asked after the step had its look: an outage of ours must not fail a hub
+    whose installer finished meanwhile."""
+    started = hub.step(step).started_at
+    return started is not None and now > started + DEADLINES[step].limit
+
+
+def _deadline_passed(step: StepName, last_error: Reason | None) -> Reason:
+    minutes = int(DEADLINES[step].limit.total_seconds() // 60)
+    said = f" The last answer was: {last_error.message}" if last_error else ""
+    return Reason(
+        code="DeadlinePassed",
+        message=f"The step '{step}' did not finish within {minutes} minutes.{said}",
+        fix="Delete the hub and create it again; if it happens again, send the hub id to whoever runs this service.",
+    )
+
+
+# ------------------------------------------------------------------ messages
+
+
+def work_message(hub: Hub, now: datetime) -> Message:
+    """The message that lets a worker look at this hub in its present pass."""
+    return Message(
+        owner=hub.owner,
+        name=hub.name,
+        hub_id=hub.id,
+        generation=hub.generation,
+        pass_number=hub.pass_number,
+        first_seen=now,
+    )
+
+
+def due_after(hub: Hub, now: datetime, delay_s: float, *, redrive_s: float = 60) -> DueRow:
+    """The safety net for the same pass: looked at `redrive_s` after the message should have been."""
+    return DueRow(
+        at=now + timedelta(seconds=delay_s + redrive_s),
+        hub_id=hub.id,
+        owner=hub.owner,
+        name=hub.name,
+        kind="pass",
+        generation=hub.generation,
+        pass_number=hub.pass_number,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """The row is not there yet: put the same message again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    hub: Hub
+
+
+def fence(hub: Hub | None, message: Message, now: datetime) -> Drop | LookAgain | Run:
+    """Whether this message may cause anything. Pure.
+
+    One pass ahead of the row means the row of the visit that put it was not saved: that visit is done again.
+    """
+    if hub is None:
+        return LookAgain() if now - message.first_seen < ROW_GRACE else Drop("no such hub")
+    if hub.id != message.hub_id:
+        return Drop("another hub of that name")
+    if hub.generation != message.generation:
+        return Drop("another generation")
+    if message.pass_number not in (hub.pass_number, hub.pass_number + 1):
+        return Drop("another pass")
+    return Run(hub)
+
+
+# ------------------------------------------------------------------ advance
+
+
+async def advance(app: "App", message: Message) -> None:
+    """One bounded visit for one message. Twice with the same message = the second is fenced off.
+
+    Expected conditions never raise; what does raise is a bug or storage trouble, and counts towards poison.
+    """
+    now = app.clock.now()
+    match fence(await app.hubs.get(message.owner, message.name), message, now):
+        case Drop(why):
+            log.info("message_dropped", why=why, hub_id=message.hub_id, pass_number=message.pass_number)
+            return
+        case LookAgain():
+            await app.queue.put(message, delay_s=LOOK_AGAIN_S)
+            return
+        case Run(hub):
+            pass
+    visit = Visit(app, hub)
+    try:
+        with log.bound(hub_id=hub.id, state=str(hub.state), pass_number=hub.pass_number):
+            await _visit_and_save(visit)
+    except ConcurrentUpdate:
+        log.info("visit_lost_race", hub_id=hub.id, pass_number=hub.pass_number)
+
+
+async def _visit_and_save(visit: Visit) -> None:
+    after = await run_visit(visit)
+    if visit.hub.state is HubState.DELETED:
+        await removal.bury(visit)
+        return
+    await schedule_and_save(visit, after)
+
+
+async def schedule_and_save(visit: Visit, after_s: float | None) -> None:
+    """Next message and due row first, then the row on its ETag. `after_s` None = settled: no message.
+
+    Raises ConcurrentUpdate when another worker saved first; the copies it leaves behind are fenced off.
+    """
+    app, now = visit.app, visit.now
+    visit.update(pass_number=visit.hub.pass_number + 1, updated_at=now)
+    if after_s is not None:
+        delay = max(after_s, 1.0)  # a message must not be faster than the row it needs
+        visit.update(next_look_at=now + timedelta(seconds=delay))
+        await asyncio.gather(
+            app.queue.put(work_message(visit.hub, now), delay_s=delay),
+            app.due.put(due_after(visit.hub, now, delay, redrive_s=app.settings.redrive_s)),
+        )
+    elif visit.hub.next_look_at is not None:
+        wait = (visit.hub.next_look_at - now).total_seconds()
+        await app.due.put(due_after(visit.hub, now, max(wait, 0), redrive_s=0))
+    await visit.checkpoint()
+
+
+async def run_visit(visit: Visit) -> float | None:
+    """Decides and acts until something has to be waited for. Returns the seconds to wait, or None when settled."""
+    keep = timedelta(hours=visit.app.settings.failed_keep_hours)
+    began = visit.now
+    while True:
+        match decide(visit.hub, visit.now, failed_keep=keep):
+            case Begin():
+                await _begin(visit)
+            case RunStep(step):
+                outcome = await _run_step(visit, step)
+                if isinstance(outcome, Wait):
+                    if not overdue(visit.hub, step, visit.now):
+                        return outcome.after_s
+                    await fail(visit, _deadline_passed(step, visit.hub.step(step).last_error), step=step)
+            case Fail(reason):
+                await fail(visit, reason)
+            case Deallocate():
+                outcome = await _guard(visit, power.ensure_deallocated)
+                if isinstance(outcome, Wait):
+                    return outcome.after_s
+            case Expire():
+                from shared.hubs.commands import begin_deletion
+
+                begin_deletion(visit, "The failed hub was kept for its time and is removed now.")
+            case Remove():
+                outcome = await _guard(visit, removal.ensure_gone)
+                if isinstance(outcome, Wait):
+                    return outcome.after_s
+                return None
+            case Settle(look_at):
+                visit.update(next_look_at=look_at)
+                return None
+        if (visit.now - began).total_seconds() > VISIT_BUDGET_S:
+            return 0.0
+
+
+async def _begin(visit: Visit) -> None:
+    """The hub becomes findable by id before Azure is asked for anything, so that nothing can be left unfound."""
+    hub, app = visit.hub, visit.app
+    await app.index.put(IndexEntry(hub_id=hub.id, owner=hub.owner, name=hub.name, state=str(HubState.PROVISIONING)))
+    if hub.price is None:
+        from shared.hubs.pricing import price_of
+
+        visit.update(price=await price_of(app, hub.spec))
+    visit.move(HubEvent.BEGIN, "A worker began to make the hub's Azure resources.")
+    visit.operations.append(operation_of(visit.hub, "create", OperationStatus.RUNNING))
+
+
+async def _run_step(visit: Visit, name: StepName) -> Done | Wait:
+    record = visit.hub.step(name)
+    if record.started_at is None:
+        visit.record(replace(record, started_at=visit.now))
+    try:
+        outcome = await visit.app.steps[name].ensure(visit)
+    except ConcurrentUpdate:
+        raise
+    except RetryableError as error:
+        return _retry_later(visit, name, error)
+    except HubletError as error:
+        await fail(visit, Reason(code=error.code, message=error.message, fix=error.fix), step=name)
+        return Done()
+    record = visit.hub.step(name)
+    if isinstance(outcome, Wait):
+        if record.tries:
+            visit.record(replace(record, tries=0))
+        return outcome
+    visit.record(replace(record, finished_at=visit.now, tries=0, last_error=None))
+    seconds = (visit.now - (record.started_at or visit.now)).total_seconds()
+    visit.tell("step", f"'{name}' is done after {seconds:.0f} s.", step=name)
+    log.info("step_done", step=str(name), seconds=round(seconds, 1))
+    if name in _MOVES:
+        event, message = _MOVES[name]
+        if event is HubEvent.VERIFIED:
+            await _ready(visit, message)
+        else:
+            visit.move(event, message)
+    return outcome
+
+
+def _retry_later(visit: Visit, name: StepName, error: RetryableError) -> Wait:
+    record = visit.hub.step(name)
+    tries = record.tries + 1
+    reason = Reason(code=error.code, message=error.message, fix=error.fix)
+    if record.last_error is None or record.last_error.code != reason.code:
+        visit.tell("retry", f"'{name}' has to wait: {error.message}", step=name, cause=reason)
+    visit.record(replace(record, tries=tries, last_error=reason))
+    log.info("step_waiting", step=str(name), code=error.code, tries=tries)
+    return Wait(retry_delay_s(visit, tries, error.retry_after_s), error.message)
+
+
+def retry_delay_s(visit: Visit, tries: int, retry_after_s: float | None) -> float:
+    """Azure's wish plus jitter, or exponential back-off with full jitter: 2, 4, 8 ... at most 60 s."""
+    jitter = visit.app.entropy.jitter()
+    if retry_after_s is not None:
+        return retry_after_s + jitter * max(1.0, retry_after_s * 0.1)
+    ceiling: float = min(60.0, 2.0 ** min(tries, 6))
+    return (1.0 + jitter * ceiling) / visit.app.settings.poll_scale
+
+
+async def _guard(visit: Visit, ensure: "power.Ensure") -> Done | Wait:
+    """Power and removal have no step record and no deadline: they are tried until they are seen done."""
+    try:
+        return await ensure(visit)
+    except ConcurrentUpdate:
+        raise
+    except RetryableError as error:
+        log.info("waiting", code=error.code)
+        return Wait(retry_delay_s(visit, 4, error.retry_after_s), error.message)
+    except HubletError as error:
+        visit.update(operation=None)
+        visit.condition("ActionNeeded", f"{error.message} {error.fix}".strip())
+        log.error("blocked", code=error.code)
+        return Wait(removal.BLOCKED_RETRY_S, error.message)
+
+
+async def _ready(visit: Visit, message: str) -> None:
+    visit.move(HubEvent.VERIFIED, message)
+    visit.update(ready_at=visit.now, attempts=_attempts_ended(visit.hub, visit.now, "ready", None))
+    visit.operations.append(replace(operation_of(visit.hub, "create", OperationStatus.SUCCEEDED), ended_at=visit.now))
+    await _index_state(visit)
+
+
+async def fail(visit: Visit, reason: Reason, *, step: StepName | None = None) -> None:
+    """The hub is failed with this cause; its operation ends. Evidence stays; the machine is deallocated next."""
+    visit.update(
+        reason=reason,
+        failed_at=visit.now,
+        operation=None,
+        attempts=_attempts_ended(visit.hub, visit.now, "failed", reason),
+    )
+    if step is not None:
+        visit.record(replace(visit.hub.step(step), last_error=reason))
+    visit.move(HubEvent.FAIL, reason.message, cause=reason)
+    visit.operations.append(
+        replace(operation_of(visit.hub, "create", OperationStatus.FAILED), ended_at=visit.now, error=reason)
+    )
+    log.warning("hub_failed", code=reason.code, step=str(step) if step else None)
+    await _index_state(visit)
+
+
+async def _index_state(visit: Visit) -> None:
+    hub = visit.hub
+    await visit.app.index.put(IndexEntry(hub_id=hub.id, owner=hub.owner, name=hub.name, state=str(hub.state)))
+
+
+def _attempts_ended(hub: Hub, now: datetime, outcome: str, reason: Reason | None) -> tuple[Attempt, ...]:
+    return tuple(
+        replace(attempt, ended_at=now, outcome=outcome, reason=reason) if attempt.ended_at is None else attempt
+        for attempt in hub.attempts
+    )
+
+
+def operation_of(hub: Hub, kind: str, status: OperationStatus) -> Operation:
+    """The operation row of the hub's present generation. A create began when the hub was accepted."""
+    return Operation(
+        hub_id=hub.id,
+        hub_name=hub.name,
+        owner=hub.owner,
+        generation=hub.generation,
+        kind=kind,
+        status=status,
+        created_at=hub.created_at if kind == "create" else hub.state_since,
+    )
+
+
+# ------------------------------------------------------------------ poison
+
+
+async def poisoned(app: "App", message: Message, cause: str) -> None:
+    """Five visits failed in a row: the hub is failed with the cause, and its machine stops billing.
+
+    A hub that is being deleted, or is settled, is only looked at again later: deletion is never given up.
+    """
+    hub = await app.hubs.get(message.owner, message.name)
+    if hub is None or hub.id != message.hub_id or hub.generation != message.generation:
+        return
+    visit = Visit(app, hub)
+    busy = (HubState.ACCEPTED, HubState.PROVISIONING, HubState.INSTALLING, HubState.VERIFYING)
+    if hub.state in busy:
+        reason = Reason(
+            code="WorkerGaveUp",
+            message="The service failed several times in a row while it worked on this hub.",
+            fix=f"Send this to whoever runs the service: hub {hub.id}, cause {cause[:200]}.",
+        )
+        await fail(visit, reason)
+    try:
+        await schedule_and_save(visit, 60.0)
+    except ConcurrentUpdate:
+        log.info("visit_lost_race", hub_id=hub.id)

@@ -1,0 +1,375 @@
+"""A hub and what was asked for, as frozen records. Pure: no I/O, no SDK types.
+
+Times are aware UTC datetimes, sizes are in the unit their name says, money is US dollars unless named otherwise.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from shared.hubs.states import Goal, HubState
+
+
+class StepName(StrEnum):
+    """The things to ensure, in the order of `PROVISION`."""
+
+    GROUP = "group"
+    NETWORK = "network"
+    MACHINE = "machine"
+    ADDRESS = "address"
+    BOOT = "boot"
+    INSTALL = "install"
+    CONFIGURE = "configure"
+    EXPOSE = "expose"
+    HTTPS = "https"
+    ACCEPT = "accept"
+    LOCK = "lock"
+
+
+PROVISION: tuple[StepName, ...] = tuple(StepName)
+
+
+class HttpsMode(StrEnum):
+    AUTO = "auto"
+    NONE = "none"
+
+
+class Role(StrEnum):
+    USER = "user"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls: the owner id their hubs belong to, and what they may do."""
+
+    owner: str
+    role: Role = Role.USER
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role is Role.ADMIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpsSpec:
+    mode: HttpsMode
+    email: str | None = None
+    domain: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packages:
+    requirements_url: str | None = None
+    apt: tuple[str, ...] = ()
+    pip: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Per person. `memory` as TLJH writes it (`2G`), `cpu` in cores."""
+
+    memory: str | None = None
+    cpu: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Wall-clock stop and start (`HH:MM` in an IANA zone) on days `mon`..`sun`. Stored; not enforced yet."""
+
+    time_zone: str
+    stop: str | None = None
+    start: str | None = None
+    days: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """What may be tried when Azure has no capacity. Stored; the capacity ladder does not walk it yet."""
+
+    sizes: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    max_price_per_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSpec:
+    """What was asked for, with every default filled in. Never changes during an attempt."""
+
+    size: str
+    region: str
+    admin_user: str
+    image: str
+    os_disk_gib: int
+    https: HttpsSpec
+    ssh_public_key: str | None = None
+    ssh_from: tuple[str, ...] = ()
+    packages: Packages = Packages()
+    plugins: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    auth_type: str = "firstuse"
+    shared_folder: bool = False
+    schedule: Schedule | None = None
+    idle_minutes: int | None = None
+    expires_at: datetime | None = None
+    fallback: Fallback = Fallback()
+    spot: bool = False
+    people: int | None = None
+    memory_per_person_gib: float | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why something is as it is, for people: a stable code, one sentence, what to do next."""
+
+    code: str
+    message: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """Something an owner should know that is not a state (`EgressNotPinned`, `HttpsRefused`, ...)."""
+
+    type: str
+    message: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """What is known about one step. `data` is the step's own small memory (JSON values only)."""
+
+    name: StepName
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    tries: int = 0
+    last_error: Reason | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        return self.finished_at is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongOperation:
+    """An ARM operation that runs. `handle` is opaque to all but the adapter that made it (several kB)."""
+
+    kind: str
+    handle: str
+    begun_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try to get a machine in one region: shown to the owner."""
+
+    number: int
+    region: str
+    size: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    outcome: str = "running"
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What Azure told us about the VM. NIC, public IP and disk get their names from ARM: read, never computed."""
+
+    vm_id: str | None = None
+    nic_id: str | None = None
+    public_ip_id: str | None = None
+    ip: str | None = None
+    fqdn: str | None = None
+    custom_data_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallRecord:
+    """How far the installer log was read, in bytes, and what it said."""
+
+    log_bytes: int = 0
+    output_bytes: int = 0
+    phase: str = ""
+    percent: int = 0
+    message: str = ""
+    agent_attempt: int = 1
+    last_growth_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """The run that made the hub fit to be `ready`."""
+
+    passed_at: datetime
+    seconds: float
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshAccess:
+    """`port22`: `installing` (control plane and sshFrom), `sshFrom`, `controlPlane` or `closed`."""
+
+    port22: str = "installing"
+    closed_proven_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """Retail price per hour by part, US dollars, and when it was read."""
+
+    vm: float
+    disk: float
+    ip: float
+    as_of: datetime
+
+    @property
+    def per_hour_running(self) -> float:
+        return self.vm + self.disk + self.ip
+
+    @property
+    def per_hour_stopped(self) -> float:
+        return self.disk + self.ip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """The truth about one hub. `etag` belongs to the stored row it was read from; None = not stored yet."""
+
+    owner: str
+    name: str
+    id: str
+    state: HubState
+    goal: Goal
+    generation: int
+    pass_number: int
+    spec: HubSpec
+    created_at: datetime
+    updated_at: datetime
+    state_since: datetime
+    created_by: str
+    request_id: str = ""
+    attempt: int = 1
+    attempts: tuple[Attempt, ...] = ()
+    steps: Mapping[StepName, StepRecord] = field(default_factory=dict)
+    operation: LongOperation | None = None
+    machine: Machine = Machine()
+    install: InstallRecord = InstallRecord()
+    host_public_keys: tuple[str, ...] = ()
+    reason: Reason | None = None
+    conditions: tuple[Condition, ...] = ()
+    acceptance: Acceptance | None = None
+    ssh: SshAccess = SshAccess()
+    url: str | None = None
+    price: Price | None = None
+    ready_at: datetime | None = None
+    failed_at: datetime | None = None
+    deallocated_at: datetime | None = None
+    next_look_at: datetime | None = None
+    event_seq: int = 0
+    etag: str | None = None
+
+    # ---- names in Azure: all derive from the hub id and the attempt ----
+    @property
+    def group_name(self) -> str:
+        return f"hublet-{self.id}-a{self.attempt}"
+
+    @property
+    def vm_name(self) -> str:
+        return f"{self.id}-a{self.attempt}-vm"
+
+    @property
+    def dns_label(self) -> str:
+        """`<id>` for the first attempt, then `<id>-a2`: unique per region while older ones may still exist."""
+        return self.id if self.attempt == 1 else f"{self.id}-a{self.attempt}"
+
+    @property
+    def operation_id(self) -> str:
+        return f"{self.id}.{self.generation}"
+
+    # ---- steps ----
+    def step(self, name: StepName) -> StepRecord:
+        return self.steps.get(name) or StepRecord(name=name)
+
+    def with_step(self, record: StepRecord) -> "Hub":
+        return replace(self, steps={**self.steps, record.name: record})
+
+    @property
+    def next_step(self) -> StepName | None:
+        """The first step of `PROVISION` that is not done; None when all are."""
+        return next((name for name in PROVISION if not self.step(name).done), None)
+
+    def with_condition(self, condition: Condition) -> "Hub":
+        """Adds or renews a condition; the time it was first seen stays."""
+        kept = tuple(c for c in self.conditions if c.type != condition.type)
+        known = next((c for c in self.conditions if c.type == condition.type), None)
+        since = known.since if known else condition.since
+        return replace(self, conditions=(*kept, replace(condition, since=since)))
+
+    def without_condition(self, kind: str) -> "Hub":
+        return replace(self, conditions=tuple(c for c in self.conditions if c.type != kind))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of a hub's history, written in the same transaction as the change it tells of."""
+
+    seq: int
+    at: datetime
+    actor: str
+    kind: str
+    message: str
+    from_state: str | None = None
+    to_state: str | None = None
+    step: str | None = None
+    cause: Reason | None = None
+
+
+class OperationStatus(StrEnum):
+    NOT_STARTED = "NotStarted"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """The thin monitor a caller polls: one per generation, id `<hub id>.<generation>`."""
+
+    hub_id: str
+    hub_name: str
+    owner: str
+    generation: int
+    kind: str
+    status: OperationStatus
+    created_at: datetime
+    ended_at: datetime | None = None
+    error: Reason | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.hub_id}.{self.generation}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What travels on `hub-work`: names a hub and fences, nothing else. All the rest is re-read from the row."""
+
+    owner: str
+    name: str
+    hub_id: str
+    generation: int
+    pass_number: int
+    first_seen: datetime
+
+
+HUB_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?")
+"""Hub names (API.md): a letter first, no hyphen at the end, at most 30 characters."""

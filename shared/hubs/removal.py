@@ -1,0 +1,72 @@
+"""Deletes everything of a hub and *sees* that nothing is left, in every state, also in the middle of a create."""
+
+from dataclasses import replace
+
+from shared.errors import FatalError
+from shared.hubs.long_operation import run_long
+from shared.hubs.model import Hub, OperationStatus
+from shared.hubs.ports import GroupView, HubChange, IndexEntry
+from shared.hubs.states import HubEvent
+from shared.hubs.tags import DEPLOYMENT, HUB, is_ours
+from shared.hubs.visit import Done, Visit, Wait
+
+BLOCKED_RETRY_S = 3600.0
+"""A lock or a foreign group needs a person; look again every hour."""
+
+_STILL_LISTED_S = 5.0
+_DELETING_S = 10.0
+
+
+async def ensure_gone(visit: Visit) -> Done | Wait:
+    """Deletes the groups of all attempts if they carry our tags; Done when an empty list of our resources was seen."""
+    deployment = await visit.app.identity.get()
+    for number in range(1, visit.hub.attempt + 1):
+        outcome = await _group_gone(visit, replace(visit.hub, attempt=number), deployment)
+        if isinstance(outcome, Wait):
+            return outcome
+    left = [
+        found
+        for found in await visit.app.groups.tagged(HUB, visit.hub.id)
+        if {key.lower(): value for key, value in found.tags.items()}.get(DEPLOYMENT) == deployment
+    ]
+    if left:  # lists lag behind deletes
+        return Wait(_STILL_LISTED_S / visit.app.settings.poll_scale, f"{len(left)} resources are still listed")
+    visit.move(HubEvent.GONE, "No Azure resource of this hub is left.")
+    return Done()
+
+
+async def _group_gone(visit: Visit, attempt: Hub, deployment: str) -> Done | Wait:
+    groups, kind = visit.app.groups, f"delete-{attempt.group_name}"
+    if visit.hub.operation is not None and visit.hub.operation.kind == kind:
+        outcome = await run_long(visit, kind, lambda: groups.begin_delete(attempt.group_name))
+        if isinstance(outcome, Wait):
+            return outcome
+    group = await groups.get(attempt.group_name)
+    if group is None:
+        return Done()
+    if group.deleting:
+        return Wait(_DELETING_S / visit.app.settings.poll_scale, "the resource group is being deleted")
+    _check_ours(group, attempt, deployment)
+    visit.update(operation=None)
+    outcome = await run_long(visit, kind, lambda: groups.begin_delete(attempt.group_name))
+    return outcome if isinstance(outcome, Wait) else Wait(_STILL_LISTED_S / visit.app.settings.poll_scale)
+
+
+def _check_ours(group: GroupView, hub: Hub, deployment: str) -> None:
+    if not is_ours(group.tags, hub, deployment):
+        raise FatalError(
+            "ForeignResourceGroup",
+            f"The resource group '{group.name}' does not carry this hub's tags, so it is not touched.",
+            fix="Put the tags back or delete the group by hand; then the hub's deletion goes on by itself.",
+        )
+
+
+async def bury(visit: Visit) -> None:
+    """The end: the row goes, `gone!` stays readable for 30 days, the operation succeeds, the quota is free again."""
+    hub = visit.hub
+    from shared.hubs.lifecycle import operation_of
+
+    done = replace(operation_of(hub, "delete", OperationStatus.SUCCEEDED), ended_at=visit.now)
+    await visit.app.index.put(IndexEntry(hub_id=hub.id, owner=hub.owner, name=hub.name, state=str(hub.state)))
+    visit.update(updated_at=visit.now)
+    await visit.app.hubs.bury(HubChange(hub=visit.hub, events=tuple(visit.events), operations=(done,)))

@@ -1,0 +1,139 @@
+"""One visit of a worker to one hub: what a step is given, and what it may answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from shared.hubs.model import Condition, Event, Hub, Operation, Reason, StepName, StepRecord
+from shared.hubs.ports import HubChange, HubSecrets
+from shared.hubs.states import HubEvent, next_state
+
+if TYPE_CHECKING:
+    from shared.app import App
+
+WORKER = "hublet"
+"""The actor of everything a worker does by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The step's thing is as it should be. Asked again it would change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not yet: look again after `after_s` seconds."""
+
+    after_s: float
+    note: str = ""
+
+
+class Step(Protocol):
+    """One idempotent thing to ensure. Steps are stateless; all they know is on the hub."""
+
+    name: StepName
+
+    async def ensure(self, visit: "Visit") -> Done | Wait:
+        """Begins, continues or finds it done; at most one long operation, a few seconds. A second call after
+        `Done` makes no write. Raises one of the four kinds of shared/errors.py."""
+        ...
+
+
+@dataclass(slots=True)
+class Visit:
+    """The hub as this visit sees and changes it. Nothing is stored before `checkpoint` or the end of the visit."""
+
+    app: "App"
+    hub: Hub
+    actor: str = WORKER
+    events: list[Event] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+    _secrets: HubSecrets | None = None
+
+    @property
+    def now(self) -> datetime:
+        return self.app.clock.now()
+
+    def update(self, **changes: Any) -> None:
+        """Replaces fields of the hub."""
+        self.hub = replace(self.hub, **changes)
+
+    def memory(self, step: StepName) -> Mapping[str, Any]:
+        """What the step remembered on earlier visits (JSON values)."""
+        return self.hub.step(step).data
+
+    def remember(self, step: StepName, **data: Any) -> None:
+        """Adds to the step's memory; None removes a key."""
+        record = self.hub.step(step)
+        merged = {key: value for key, value in {**record.data, **data}.items() if value is not None}
+        self.hub = self.hub.with_step(replace(record, data=merged))
+
+    def record(self, record: StepRecord) -> None:
+        self.hub = self.hub.with_step(record)
+
+    def tell(self, kind: str, message: str, *, step: StepName | None = None, cause: Reason | None = None) -> None:
+        """Adds a line to the hub's history."""
+        self._append(kind, message, step=step, cause=cause, from_state=None)
+
+    def condition(self, kind: str, message: str) -> None:
+        """Shows (or renews) a condition; told in the history when it is new."""
+        known = any(c.type == kind and c.message == message for c in self.hub.conditions)
+        self.hub = self.hub.with_condition(Condition(type=kind, message=message, since=self.now))
+        if not known:
+            self.tell("condition", f"{kind}: {message}")
+
+    def move(self, event: HubEvent, message: str, *, cause: Reason | None = None) -> None:
+        """Takes the transition the table lists for this event. Raises IllegalTransition."""
+        before = self.hub.state
+        after = next_state(before, event)
+        self.update(state=after, state_since=self.now)
+        self._append("state", message, cause=cause, from_state=str(before))
+
+    def _append(
+        self,
+        kind: str,
+        message: str,
+        *,
+        step: StepName | None = None,
+        cause: Reason | None = None,
+        from_state: str | None,
+    ) -> None:
+        seq = self.hub.event_seq + 1
+        self.hub = replace(self.hub, event_seq=seq)
+        self.events.append(
+            Event(
+                seq=seq,
+                at=self.now,
+                actor=self.actor,
+                kind=kind,
+                message=message,
+                from_state=from_state,
+                to_state=str(self.hub.state) if from_state is not None else None,
+                step=str(step) if step else None,
+                cause=cause,
+            )
+        )
+
+    async def checkpoint(self) -> None:
+        """Saves what is known so far, on the hub's ETag. Call it before a request that spends money or cannot be
+        found again. Raises ConcurrentUpdate when another worker was faster: then nothing must be begun."""
+        self.update(updated_at=self.now)
+        change = HubChange(hub=self.hub, events=tuple(self.events), operations=tuple(self.operations))
+        self.hub = await self.app.hubs.commit(change)
+        self.events.clear()
+        self.operations.clear()
+
+    async def secrets(self) -> HubSecrets:
+        """The hub's secrets, made on the first visit that needs them. Two workers end with the same ones."""
+        if self._secrets is None:
+            found = await self.app.secrets.get(self.hub.owner, self.hub.id)
+            if found is None:
+                made = await self.app.keys.make(self.hub, self.app.entropy)
+                found = await self.app.secrets.create(self.hub.owner, self.hub.id, made)
+            self._secrets = found
+        return self._secrets
+
+    async def save_secrets(self, secrets: HubSecrets) -> None:
+        """Replaces the hub's secrets by ETag. Raises ConcurrentUpdate."""
+        self._secrets = await self.app.secrets.save(self.hub.owner, self.hub.id, secrets)

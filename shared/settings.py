@@ -1,0 +1,202 @@
+"""Every setting of the app, typed, read once. Nothing below this module reads the environment.
+
+`docs/settings.md` and `local.settings.sample.json` list every one; a test keeps them complete.
+"""
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+DEFAULT_SIZES = (
+    "Standard_B2s,Standard_B2ms,Standard_D2s_v3,Standard_D4s_v3,Standard_D8s_v3,"
+    "Standard_D2s_v5,Standard_D4s_v5,Standard_D8s_v5,Standard_D2as_v5,Standard_D4as_v5,Standard_E2s_v3,Standard_E2s_v5"
+)
+TLJH_VERSION = "2.0.0"
+TLJH_BOOTSTRAP_URL = (
+    "https://raw.githubusercontent.com/jupyterhub/the-littlest-jupyterhub/"
+    "a47a171850afc22d46f3b5b5bb0d09f2fae0937f/bootstrap/bootstrap.py"
+)
+"""bootstrap.py of tag 2.0.0, by commit: a tag can move, a commit cannot."""
+TLJH_BOOTSTRAP_SHA256 = "f97d6db8cb0707c188baf988169bc2bd34e6091c5f1761016d7c4efee9563fa9"
+
+
+class SettingsError(Exception):
+    """One or more settings are missing or wrong; `problems` names every one of them."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class SealKey:
+    """One AES-256 key with the id that sealed values name it by."""
+
+    id: str
+    key: bytes = field(repr=False)
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _integer(value: str) -> int:
+    return int(value)
+
+
+def _number(value: str) -> float:
+    number = float(value)
+    if not number > 0:
+        raise ValueError("must be greater than 0")
+    return number
+
+
+def _list(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _cidrs(value: str) -> tuple[str, ...]:
+    parts = _list(value)
+    for part in parts:
+        network = ipaddress.ip_network(part)
+        if network.prefixlen == 0:
+            raise ValueError(f"{part} is the whole world: port 22 is never opened to it")
+    return parts
+
+
+def _seal_keys(value: str) -> tuple[SealKey, ...]:
+    keys = []
+    for part in _list(value):
+        key_id, _, encoded = part.partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"key {key_id!r} is not base64") from error
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", key_id) or len(key) != 32:
+            raise ValueError("each key is `<id>:<base64 of 32 bytes>`, newest first")
+        keys.append(SealKey(key_id, key))
+    if not keys:
+        raise ValueError("at least one key is needed")
+    return tuple(keys)
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return value
+
+    return parse
+
+
+def _setting(name: str, parse: Callable[[str], Any], default: str | None, about: str) -> Any:
+    """A field read from environment variable `name`. `default` None = required."""
+    return field(metadata={"name": name, "parse": parse, "default": default, "about": about})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The app's settings. Units are in the names."""
+
+    storage: str = _setting(
+        "AzureWebJobsStorage",
+        _text,
+        "",
+        "Connection string of the storage account (local). In Azure it stays empty and the identity-based "
+        "AzureWebJobsStorage__tableServiceUri and __queueServiceUri are used.",
+    )
+    table_service_uri: str = _setting("AzureWebJobsStorage__tableServiceUri", _text, "", "Table endpoint in Azure.")
+    queue_service_uri: str = _setting("AzureWebJobsStorage__queueServiceUri", _text, "", "Queue endpoint in Azure.")
+    client_id: str = _setting("AZURE_CLIENT_ID", _text, "", "Client id of the user-assigned managed identity.")
+    admin_token: str = _setting(
+        "HUBLET_ADMIN_TOKEN", _text, "", "Bootstraps owner `admin`: at least 32 characters. Empty = no such token."
+    )
+    seal_keys: tuple[SealKey, ...] = _setting(
+        "HUBLET_SEAL_KEYS", _seal_keys, None, "AES-256 keys `<id>:<base64>`, comma-separated, newest first."
+    )
+    subscription_id: str = _setting("HUBLET_SUBSCRIPTION_ID", _text, None, "Azure subscription the hubs live in.")
+    arm_endpoint: str = _setting(
+        "HUBLET_ARM_ENDPOINT", _text, "https://management.azure.com", "Azure Resource Manager (or the simulated one)."
+    )
+    prices_endpoint: str = _setting(
+        "HUBLET_PRICES_ENDPOINT", _text, "https://prices.azure.com/api/retail/prices", "Retail price list."
+    )
+    ca_file: str = _setting("HUBLET_CA_FILE", _text, "", "Extra CA (PEM path), for the simulated Azure only.")
+    reach_endpoint: str = _setting(
+        "HUBLET_REACH_ENDPOINT", _text, "", "Look-up of simulated machines' sockets; empty in Azure."
+    )
+    egress_cidrs: tuple[str, ...] = _setting(
+        "HUBLET_EGRESS_CIDRS",
+        _cidrs,
+        "",
+        "Where this app's outgoing connections come from (a NAT gateway's address). Empty = service tag "
+        "AzureCloud.<region>, and every hub shows the condition EgressNotPinned.",
+    )
+    egress_address: str = _setting(
+        "HUBLET_EGRESS_ADDRESS", _text, "", "Local address to connect to machines from; empty in Azure."
+    )
+    region: str = _setting("HUBLET_REGION", _text, "eastus", "Default region.")
+    allowed_regions: tuple[str, ...] = _setting(
+        "HUBLET_ALLOWED_REGIONS", _list, "eastus,eastus2,westeurope,northeurope,germanywestcentral", "Regions to allow."
+    )
+    size: str = _setting("HUBLET_SIZE", _text, "Standard_D2s_v3", "Default VM size.")
+    allowed_sizes: tuple[str, ...] = _setting("HUBLET_ALLOWED_SIZES", _list, DEFAULT_SIZES, "VM sizes to allow.")
+    https_default_mode: str = _setting(
+        "HUBLET_HTTPS_DEFAULT_MODE", _one_of("auto", "none"), "auto", "`https.mode` of a request that names none."
+    )
+    https_email: str = _setting(
+        "HUBLET_HTTPS_EMAIL", _text, "", "Contact for certificates when a request names none (Let's Encrypt wants one)."
+    )
+    tljh_version: str = _setting("HUBLET_TLJH_VERSION", _text, TLJH_VERSION, "TLJH version to install.")
+    tljh_bootstrap_url: str = _setting(
+        "HUBLET_TLJH_BOOTSTRAP_URL", _text, TLJH_BOOTSTRAP_URL, "Where the VM gets TLJH's bootstrap.py."
+    )
+    tljh_bootstrap_sha256: str = _setting(
+        "HUBLET_TLJH_BOOTSTRAP_SHA256", _text, TLJH_BOOTSTRAP_SHA256, "SHA-256 that file must have."
+    )
+    install_timeout_s: int = _setting(
+        "HUBLET_INSTALL_TIMEOUT_SECONDS", _integer, "1500", "Hard limit for TLJH's installer on the VM, seconds."
+    )
+    max_hubs_per_owner: int = _setting("HUBLET_MAX_HUBS_PER_OWNER", _integer, "10", "Hubs one owner may have.")
+    failed_keep_hours: int = _setting(
+        "HUBLET_FAILED_KEEP_HOURS", _integer, "24", "How long a failed hub's evidence is kept before it is deleted."
+    )
+    redrive_s: float = _setting(
+        "HUBLET_REDRIVE_SECONDS",
+        _number,
+        "60",
+        "How long after its time a lost message is put again by the due table, seconds.",
+    )
+    poll_scale: float = _setting(
+        "HUBLET_POLL_SCALE", _number, "1", "Divides the app's own poll intervals; above 1 only with a fast simulator."
+    )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Reads all settings. Raises SettingsError with every problem at once; never shows a value."""
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for spec in fields(cls):
+            name, default = spec.metadata["name"], spec.metadata["default"]
+            raw = environ.get(name)
+            if raw is None or raw == "":
+                raw = default
+            if raw is None:
+                problems.append(f"{name} is missing: {spec.metadata['about']}")
+                continue
+            try:
+                values[spec.name] = spec.metadata["parse"](raw)
+            except ValueError as error:
+                problems.append(f"{name} is wrong: {error}")
+        token = values.get("admin_token", "")
+        if token and len(token) < 32:
+            problems.append("HUBLET_ADMIN_TOKEN is too short: at least 32 characters")
+        if not problems and not values["storage"] and not values["table_service_uri"]:
+            problems.append("AzureWebJobsStorage (local) or AzureWebJobsStorage__tableServiceUri (Azure) is missing")
+        if problems:
+            raise SettingsError(problems)
+        return cls(**values)

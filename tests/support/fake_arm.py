@@ -1,0 +1,248 @@
+"""The Azure ports in memory: five fakes that share one `FakeCloud` (tests/support/fake_cloud.py) and its clock."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from shared.errors import FatalError, RetryableError, UserError
+from shared.hubs.ports import (
+    AddressView,
+    Begun,
+    GroupView,
+    NsgPlan,
+    Poll,
+    PriceParts,
+    ResourceRef,
+    SizeInfo,
+    VmPlan,
+    VmView,
+    VnetPlan,
+)
+from tests.support.fake_cloud import Call, FakeCloud, FakeGroup, FakeOperation, FakeVm
+
+__all__ = [
+    "Call",
+    "FakeCatalog",
+    "FakeCloud",
+    "FakeCompute",
+    "FakeGroup",
+    "FakeGroups",
+    "FakeLongOperations",
+    "FakeNetwork",
+    "FakeOperation",
+    "FakeVm",
+    "make_size",
+]
+
+
+class FakeGroups:
+    """`ResourceGroups` in memory. Verbs: group_put, group_delete; reads group_get, tagged."""
+
+    def __init__(self, cloud: FakeCloud) -> None:
+        self.cloud = cloud
+
+    async def put(self, name: str, region: str, tags: Mapping[str, str]) -> None:
+        call = self.cloud.write("group_put", name, name)
+        found = self.cloud.groups.get(name.lower())
+        if found is None:
+            self.cloud.groups[name.lower()] = FakeGroup(name, region, dict(tags))
+        else:
+            self.cloud.group(name)
+            if found.region.lower() != region.lower():
+                raise FatalError("InvalidResourceGroupLocation", f"Resource group {name} exists in {found.region}.")
+            found.tags = dict(tags)
+        if self.cloud.after_write:
+            self.cloud.after_write(call)
+
+    async def get(self, name: str) -> GroupView | None:
+        self.cloud.read("group_get", name, name)
+        found = self.cloud.groups.get(name.lower())
+        if found is None:
+            return None
+        return GroupView(
+            name=found.name, region=found.region, tags=dict(found.tags), deleting=found.gone_at is not None
+        )
+
+    async def begin_delete(self, name: str) -> Begun:
+        call = self.cloud.write("group_delete", name, name)
+        found = self.cloud.groups.get(name.lower())
+        if found is None:
+            return Begun(handle=None)
+        if found.gone_at is None and self.cloud.planted_in_poll("group_delete") is None:
+            found.gone_at = self.cloud.clock.now() + timedelta(seconds=self.cloud.durations["group_delete"])
+        return self.cloud.wrote(call)
+
+    async def tagged(self, tag: str, value: str) -> Sequence[ResourceRef]:
+        self.cloud.read("tagged", "", f"{tag}={value}")
+        refs: list[ResourceRef] = []
+        for group in self.cloud.groups.values():
+            refs.append(self._ref("Microsoft.Resources/resourceGroups", group.name, "", group.tags))
+            for nsg in group.nsgs.values():
+                refs.append(self._ref("Microsoft.Network/networkSecurityGroups", group.name, nsg.name, nsg.tags))
+            for vnet in group.vnets.values():
+                refs.append(self._ref("Microsoft.Network/virtualNetworks", group.name, vnet.name, vnet.tags))
+            for vm in group.vms.values():
+                for identifier in (vm.vm_id, vm.nic_id, vm.public_ip_id, vm.disk_id):
+                    kind = "/".join(identifier.split("/")[6:8])
+                    refs.append(ResourceRef(id=identifier, type=kind, tags=dict(vm.plan.tags)))
+        wanted = (tag.lower(), value.lower())
+        return [ref for ref in refs if wanted in {(key.lower(), text.lower()) for key, text in ref.tags.items()}]
+
+    def _ref(self, kind: str, group: str, name: str, tags: Mapping[str, str]) -> ResourceRef:
+        identifier = self.cloud.id_of(group, kind, name) if name else self.cloud.id_of(group)
+        return ResourceRef(id=identifier, type=kind, tags=dict(tags))
+
+
+class FakeNetwork:
+    """`Network` in memory. Verbs: nsg, vnet; read address."""
+
+    def __init__(self, cloud: FakeCloud) -> None:
+        self.cloud = cloud
+
+    async def begin_nsg(self, plan: NsgPlan) -> Begun:
+        call = self.cloud.write("nsg", plan.group, plan.name)
+        self.cloud.group(plan.group).nsgs[plan.name.lower()] = plan
+        return self.cloud.wrote(call)
+
+    async def begin_vnet(self, plan: VnetPlan) -> Begun:
+        call = self.cloud.write("vnet", plan.group, plan.name)
+        group = self.cloud.group(plan.group)
+        if plan.nsg_name.lower() not in group.nsgs:
+            raise RetryableError("InvalidResourceReference", f"{plan.nsg_name} was not found.")
+        group.vnets[plan.name.lower()] = plan
+        return self.cloud.wrote(call)
+
+    async def address(self, nic_id: str) -> AddressView | None:
+        self.cloud.read("address", "", nic_id)
+        for vm in self.cloud.vms():
+            if vm.nic_id.lower() == nic_id.lower():
+                late = vm.created_at + timedelta(seconds=self.cloud.durations["vm"] + self.cloud.address_delay_s)
+                if self.cloud.clock.now() < late:
+                    return None
+                fqdn = f"{vm.plan.dns_label}.{vm.plan.region}.cloudapp.azure.com"
+                return AddressView(nic_id=vm.nic_id, public_ip_id=vm.public_ip_id, ip=vm.ip, fqdn=fqdn)
+        return None
+
+
+class FakeCompute:
+    """`Compute` in memory. Verbs: vm, deallocate; read vm_get."""
+
+    def __init__(self, cloud: FakeCloud) -> None:
+        self.cloud = cloud
+
+    async def begin_vm(self, plan: VmPlan) -> Begun:
+        cloud = self.cloud
+        call = cloud.write("vm", plan.group, plan.name)
+        group = cloud.group(plan.group)
+        vnet = group.vnets.get(plan.vnet_name.lower())
+        if vnet is None or vnet.subnet != plan.subnet or plan.nsg_name.lower() not in group.nsgs:
+            raise RetryableError("InvalidResourceReference", f"{plan.vnet_name} was not found.")
+        settles_at = cloud.clock.now() + timedelta(seconds=cloud.durations["vm"])
+        failure = cloud.planted_in_poll("vm")
+        vm = group.vms.get(plan.name.lower())
+        if vm is None:
+            if plan.dns_label in self._labels(plan.region):
+                raise UserError("DnsRecordInUse", f"The DNS label {plan.dns_label} is taken in {plan.region}.")
+            vm = group.vms[plan.name.lower()] = self._new_vm(plan, settles_at)
+            cloud.vms_created.append(vm.vm_id)
+        else:
+            if (vm.plan.custom_data, vm.plan.admin_username) != (plan.custom_data, plan.admin_username):
+                raise FatalError("PropertyChangeNotAllowed", "Changing customData of an existing VM is not allowed.")
+            vm.plan, vm.provisioning, vm.settles_at = plan, "updating", settles_at
+        vm.next_provisioning = "failed" if failure else "succeeded"
+        vm.next_power = failure.power if failure else "running"
+        return cloud.wrote(call)
+
+    async def vm(self, group: str, name: str, *, with_power: bool = False) -> VmView | None:
+        self.cloud.read("vm_get", group, name)
+        found = self.cloud.groups.get(group.lower())
+        vm = found.vms.get(name.lower()) if found else None
+        if vm is None:
+            return None
+        return VmView(
+            vm_id=vm.vm_id,
+            size=vm.plan.size,
+            provisioning=vm.provisioning,
+            power=vm.power if with_power else None,
+            nic_ids=(vm.nic_id,),
+            tags=dict(vm.plan.tags),
+        )
+
+    async def begin_deallocate(self, group: str, name: str) -> Begun:
+        call = self.cloud.write("deallocate", group, name)
+        found = self.cloud.groups.get(group.lower())
+        vm = found.vms.get(name.lower()) if found else None
+        if vm is None:
+            return Begun(handle=None)
+        if self.cloud.planted_in_poll("deallocate") is None:
+            vm.provisioning, vm.power = "updating", "deallocating"
+            vm.next_provisioning, vm.next_power = "succeeded", "deallocated"
+            vm.settles_at = self.cloud.clock.now() + timedelta(seconds=self.cloud.durations["deallocate"])
+        return self.cloud.wrote(call)
+
+    def _labels(self, region: str) -> set[str]:
+        others = {label for where, label in self.cloud.taken_labels if where == region}
+        return others | {vm.plan.dns_label for vm in self.cloud.vms() if vm.plan.region == region}
+
+    def _new_vm(self, plan: VmPlan, settles_at: datetime) -> FakeVm:
+        number = self.cloud.number()
+
+        def made_by_arm(kind: str, stem: str) -> str:  # ARM picks these names: nothing can compute them
+            return self.cloud.id_of(plan.group, kind, f"{stem}-{number * 7919:08x}")
+
+        return FakeVm(
+            plan=plan,
+            vm_id=self.cloud.id_of(plan.group, "Microsoft.Compute/virtualMachines", plan.name),
+            nic_id=made_by_arm("Microsoft.Network/networkInterfaces", "nic"),
+            public_ip_id=made_by_arm("Microsoft.Network/publicIPAddresses", "ip"),
+            disk_id=made_by_arm("Microsoft.Compute/disks", f"{plan.name}_OsDisk_1"),
+            ip=f"20.{number // 65536 % 256}.{number // 256 % 256}.{number % 256}",
+            created_at=self.cloud.clock.now(),
+            settles_at=settles_at,
+        )
+
+
+class FakeLongOperations:
+    """`LongOperations` in memory: time alone finishes an operation. Read: poll."""
+
+    def __init__(self, cloud: FakeCloud) -> None:
+        self.cloud = cloud
+
+    async def poll(self, handle: str) -> Poll:
+        self.cloud.read("poll", "", handle)
+        operation = self.cloud.operations.get(handle)
+        if operation is None:
+            return Poll(done=True)
+        if self.cloud.clock.now() < operation.ends_at:
+            return Poll(done=False, retry_after_s=self.cloud.retry_after_s)
+        return Poll(done=True, failure=operation.failure)
+
+
+class FakeCatalog:
+    """`Catalog` in memory: any size of `cloud.sizes`, prices of `cloud.prices[(size, spot)]`, else a default."""
+
+    def __init__(self, cloud: FakeCloud) -> None:
+        self.cloud = cloud
+
+    async def sizes(self, region: str) -> Sequence[SizeInfo]:
+        self.cloud.read("sizes", "", region)
+        return list(self.cloud.sizes.values()) or [make_size("Standard_D2s_v3", region)]
+
+    async def hourly_price(self, region: str, size: str, *, os_disk_gib: int, spot: bool) -> PriceParts | None:
+        self.cloud.read("price", "", f"{region}/{size}")
+        vm = self.cloud.prices.get((size, spot), 0.03 if spot else 0.096)
+        now = self.cloud.clock.now()
+        return PriceParts(vm=vm, disk=4.8 / 730, ip=0.005, currency="USD", as_of=now)
+
+
+def make_size(name: str, region: str = "eastus", *, vcpus: int = 2, memory_gib: float = 8.0) -> SizeInfo:
+    """An available x64 size that can do Trusted Launch."""
+    return SizeInfo(
+        name=name,
+        region=region,
+        vcpus=vcpus,
+        memory_gib=memory_gib,
+        family="standardDSv3Family",
+        arm64=False,
+        trusted_launch=True,
+        available=True,
+    )
