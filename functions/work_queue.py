@@ -1,0 +1,48 @@
+"""Queue `hub-work`: each message is one short visit of a worker to one hub."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+from functions import blueprints
+from shared import log
+
+if TYPE_CHECKING:
+    from shared.app import App
+    from shared.hubs.model import Message
+
+QUEUE = "hub-work"
+CONNECTION = "AzureWebJobsStorage"
+
+
+def blueprint(app: "Callable[[], App]") -> func.Blueprint:
+    bp = blueprints.new()
+
+    @bp.function_name("work_queue")
+    @bp.queue_trigger(arg_name="msg", queue_name=QUEUE, connection=CONNECTION)
+    async def work_queue(msg: func.QueueMessage) -> None:
+        from shared.hubs.lifecycle import advance
+
+        message = readable(msg)
+        if message is None:
+            return
+        with log.bound(hub_id=message.hub_id, message_id=msg.id, pass_number=message.pass_number):
+            await advance(app(), message)
+
+    return bp
+
+
+def readable(msg: func.QueueMessage) -> "Message | None":
+    """The message, or None after saying so in the log: an unreadable one is acknowledged, or it would come back."""
+    from shared.hubs.messages import UnreadableMessage, decode
+
+    body = msg.get_body()
+    try:
+        return decode(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        why = "not UTF-8"
+    except UnreadableMessage as error:
+        why = str(error)
+    log.warning("message_unreadable", why=why, message_id=msg.id, size=len(body))
+    return None

@@ -1,0 +1,212 @@
+"""The VM with its network interface, public IP and disk: made in one PUT, gone together.
+
+Shapes: https://learn.microsoft.com/rest/api/compute/virtual-machines/create-or-update (2026-04-01), examples in
+Azure/azure-rest-api-specs `VirtualMachine_Create_WithNetworkInterfaceConfigurationDnsSettings.json` and
+`VirtualMachine_Create_WithUefiSettings.json`. Bodies are REST JSON: the SDK sends them as they are.
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from shared.adapters.arm.errors import translated
+from shared.adapters.arm.ids import ResourceId
+from shared.adapters.arm.network import NSG_TYPE, VNET_TYPE
+from shared.adapters.arm.operations import begun, one_look_polling
+from shared.errors import FatalError
+from shared.hubs.ports import Begun, VmPlan, VmView
+
+if TYPE_CHECKING:
+    from shared.adapters.arm.client import ArmClients
+
+IMAGES: Mapping[str, Mapping[str, str]] = {
+    "ubuntu-24.04": {"publisher": "Canonical", "offer": "ubuntu-24_04-lts", "sku": "server"},
+    "ubuntu-22.04": {"publisher": "Canonical", "offer": "0001-com-ubuntu-server-jammy", "sku": "22_04-lts-gen2"},
+}
+"""Generation 2, x64 (Trusted Launch needs generation 2). https://documentation.ubuntu.com/azure/azure-how-to/"""
+
+NETWORK_API_VERSION = "2022-11-01"
+"""Which network API compute uses for the inline interface: the newest one azure-mgmt-compute 39 names."""
+
+# A VM has two states that Azure keeps apart: how its last change went (`provisioningState`) and whether it runs
+# (`PowerState/...` in the instance view). Both are needed: a VM can be `Succeeded` and deallocated, `Updating` while
+# it stops, or `Failed` and running (and billed) when its OS did not report in time.
+# https://learn.microsoft.com/azure/virtual-machines/states-billing
+_PROVISIONING: Mapping[str, str] = {
+    "creating": "creating",
+    "updating": "updating",
+    "migrating": "updating",  # Azure moves it to other hardware by itself; it goes on afterwards
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "canceled": "failed",  # an operation somebody stopped has left it half done
+    "deleting": "deleting",
+}
+_POWER: Mapping[str, str | None] = {
+    "starting": "starting",
+    "running": "running",
+    "stopping": "stopping",
+    "stopped": "stopped",  # the OS is off, the hardware still reserved and billed
+    "deallocating": "deallocating",
+    "deallocated": "deallocated",  # the only one that is not billed (a Spot VM that was evicted shows this, too)
+    "unknown": None,
+}
+
+
+class ArmCompute:
+    """`Compute` over azure-mgmt-compute."""
+
+    def __init__(self, arm: "ArmClients") -> None:
+        self._arm = arm
+
+    async def begin_vm(self, plan: VmPlan) -> Begun:
+        """One PUT. The same plan again changes nothing; a plan with other customData, image or admin is refused
+        (FatalError PropertyChangeNotAllowed). Capacity and quota may be refused here or in the poll."""
+        polling = one_look_polling()
+        with translated():
+            poller = await self._arm.compute().virtual_machines.begin_create_or_update(
+                plan.group, plan.name, vm_body(plan, self._arm.subscription_id), polling=polling
+            )
+            return begun("vm", [plan.group, plan.name], poller, polling)
+
+    async def vm(self, group: str, name: str, *, with_power: bool = False) -> VmView | None:
+        """One GET; absent (the VM or its group) = None."""
+        from azure.core.exceptions import HttpResponseError
+
+        virtual_machines = self._arm.compute().virtual_machines
+        with translated():
+            try:
+                if with_power:
+                    found = await virtual_machines.get(group, name, expand="instanceView")
+                else:
+                    found = await virtual_machines.get(group, name)
+            except HttpResponseError as error:
+                if error.status_code == 404:
+                    return None
+                raise
+        return vm_view(found.as_dict())
+
+    async def begin_deallocate(self, group: str, name: str) -> Begun:
+        """Stops the VM and gives its hardware back. A VM that is deallocated stays so; an absent one = over."""
+        from azure.core.exceptions import HttpResponseError
+
+        polling = one_look_polling()
+        with translated():
+            try:
+                poller = await self._arm.compute().virtual_machines.begin_deallocate(group, name, polling=polling)
+            except HttpResponseError as error:
+                if error.status_code == 404:
+                    return Begun(handle=None)
+                raise
+            return begun("deallocate", [group, name], poller, polling)
+
+
+def vm_body(plan: VmPlan, subscription: str) -> Any:
+    """What is PUT. A pure function of the plan, so a repeated PUT repeats it byte for byte."""
+    if plan.image not in IMAGES:
+        raise FatalError("UnknownImage", f"There is no image {plan.image!r}.")
+    tags = dict(plan.tags)
+    properties: dict[str, Any] = {
+        "hardwareProfile": {"vmSize": plan.size},
+        "storageProfile": {
+            "imageReference": {**IMAGES[plan.image], "version": "latest"},
+            "osDisk": {
+                "createOption": "FromImage",
+                "caching": "ReadWrite",
+                "deleteOption": "Delete",
+                "diskSizeGB": plan.os_disk_gib,
+                "managedDisk": {"storageAccountType": "StandardSSD_LRS"},
+            },
+        },
+        "osProfile": {
+            "computerName": plan.name,
+            "adminUsername": plan.admin_username,
+            # customData only: userData could be read by every person on the hub, from the metadata service
+            "customData": base64.b64encode(plan.custom_data).decode("ascii"),
+            "linuxConfiguration": {
+                "disablePasswordAuthentication": True,
+                "ssh": {
+                    "publicKeys": [
+                        {"path": f"/home/{plan.admin_username}/.ssh/authorized_keys", "keyData": key}
+                        for key in plan.ssh_public_keys
+                    ]
+                },
+            },
+        },
+        "securityProfile": {
+            "securityType": "TrustedLaunch",
+            "uefiSettings": {"secureBootEnabled": True, "vTpmEnabled": True},
+        },
+        "diagnosticsProfile": {"bootDiagnostics": {"enabled": True}},  # no address = storage that Azure manages
+        "networkProfile": {
+            "networkApiVersion": NETWORK_API_VERSION,
+            "networkInterfaceConfigurations": [_nic_configuration(plan, subscription, tags)],
+        },
+    }
+    if plan.spot:
+        # -1: pay up to the regular price, be evicted only when Azure needs the hardware
+        properties |= {"priority": "Spot", "evictionPolicy": "Deallocate", "billingProfile": {"maxPrice": -1}}
+    return {"location": plan.region, "tags": tags, "properties": properties}
+
+
+def _nic_configuration(plan: VmPlan, subscription: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    """Interface and public IP inline. ARM gives the resources names of its own: they are read back, never computed.
+
+    `deleteOption` stands on both: the default leaves them behind when the VM goes.
+    """
+    vnet = ResourceId(subscription, plan.group, VNET_TYPE, plan.vnet_name)
+    nsg = ResourceId(subscription, plan.group, NSG_TYPE, plan.nsg_name)
+    public_ip = {
+        "name": f"{plan.name}-ip",
+        "sku": {"name": "Standard", "tier": "Regional"},
+        "tags": dict(tags),
+        "properties": {
+            "deleteOption": "Delete",
+            "publicIPAllocationMethod": "Static",
+            "publicIPAddressVersion": "IPv4",
+            "dnsSettings": {"domainNameLabel": plan.dns_label},
+        },
+    }
+    return {
+        "name": f"{plan.name}-nic",
+        "tags": dict(tags),
+        "properties": {
+            "primary": True,
+            "deleteOption": "Delete",
+            "networkSecurityGroup": {"id": str(nsg)},
+            "ipConfigurations": [
+                {
+                    "name": "ipconfig",
+                    "properties": {
+                        "primary": True,
+                        "privateIPAddressVersion": "IPv4",
+                        "subnet": {"id": f"{vnet}/subnets/{plan.subnet}"},
+                        "publicIPAddressConfiguration": public_ip,
+                    },
+                }
+            ],
+        },
+    }
+
+
+def vm_view(document: Mapping[str, Any]) -> VmView:
+    """A VM as ARM answers it. States it does not name (or that are new) are `updating` and power None: look again."""
+    properties = document.get("properties") or {}
+    interfaces = (properties.get("networkProfile") or {}).get("networkInterfaces") or []
+    interfaces = sorted(interfaces, key=lambda nic: not (nic.get("properties") or {}).get("primary"))
+    state = str(properties.get("provisioningState", "")).lower()
+    return VmView(
+        vm_id=document["id"],
+        size=(properties.get("hardwareProfile") or {}).get("vmSize", ""),
+        provisioning=_PROVISIONING.get(state, "updating"),
+        power=_power(properties.get("instanceView") or {}),
+        nic_ids=tuple(nic["id"] for nic in interfaces if nic.get("id")),
+        tags=dict(document.get("tags") or {}),
+    )
+
+
+def _power(instance_view: Mapping[str, Any]) -> str | None:
+    for status in instance_view.get("statuses") or []:
+        kind, _, state = str(status.get("code", "")).partition("/")
+        if kind.lower() == "powerstate":
+            return _POWER.get(state.lower())
+    return None

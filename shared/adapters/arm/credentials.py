@@ -1,0 +1,61 @@
+"""Who we are to Azure: the app's managed identity, and nothing else."""
+
+from typing import TYPE_CHECKING, Any
+
+from shared.adapters.arm.errors import identity_unavailable
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken
+    from azure.core.credentials_async import AsyncTokenCredential
+
+SCOPE = "https://management.azure.com/.default"
+_CONNECT_TIMEOUT_S = 5
+_READ_TIMEOUT_S = 15
+
+
+class ManagedIdentity:
+    """A credential of the SDKs: the managed identity, whose every failure is `AzureIdentityUnavailable`.
+
+    User-assigned when `client_id` is set, else system-assigned. On Functions the SDK asks `IDENTITY_ENDPOINT` (plain
+    http on the instance itself) with `IDENTITY_HEADER`
+    (https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference). Not
+    `DefaultAzureCredential`: a deployed app must not pick up whatever else a machine has lying about.
+    No retries: the work is queued again instead of sleeping here.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._client_id = settings.client_id or None
+        self._inner: AsyncTokenCredential | None = None
+
+    async def get_token(self, *scopes: str, **kwargs: Any) -> "AccessToken":
+        """Raises RetryableError AzureIdentityUnavailable: a dead endpoint is no trouble of ARM's, nor of a hub's."""
+        from azure.core.exceptions import AzureError
+
+        try:
+            return await self._credential().get_token(*scopes, **kwargs)
+        except (AzureError, OSError, TimeoutError, ValueError) as error:
+            raise identity_unavailable() from error
+
+    async def close(self) -> None:
+        if self._inner is not None:
+            await self._inner.close()
+            self._inner = None
+
+    async def __aenter__(self) -> "ManagedIdentity":
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        await self.close()
+
+    def _credential(self) -> "AsyncTokenCredential":
+        if self._inner is None:
+            from azure.identity.aio import ManagedIdentityCredential
+
+            self._inner = ManagedIdentityCredential(
+                client_id=self._client_id,
+                retry_total=0,
+                connection_timeout=_CONNECT_TIMEOUT_S,
+                read_timeout=_READ_TIMEOUT_S,
+            )
+        return self._inner

@@ -1,0 +1,196 @@
+"""Records of the domain to rows and back. A row is a JSON document next to a few columns that people and queries read.
+
+`v` is the schema version of a row. Fields that a document lacks take their default, fields and properties nobody knows
+are ignored: an older and a newer version of the app can run side by side for the length of a deployment. A row of a
+higher `v` is refused, because only a change that the older version would destroy raises it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from shared.adapters.storage import documents, keys
+from shared.adapters.storage.table import Entity, Row
+from shared.errors import FatalError
+from shared.hubs.model import Event, Hub, Operation
+from shared.hubs.ports import Gone, Idempotency, Quota
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+SCHEMA_VERSION = 1
+_HANDLE = "handle"
+"""The handle of a long operation has properties of its own: it may be longer than all the rest of the hub."""
+
+
+# ------------------------------------------------------------------ documents
+
+
+@cache
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
+    """Building one takes milliseconds, so each is built once. `kind` is a class."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def to_json(kind: type[Any], value: object, *, leave_out: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A frozen dataclass as JSON values. `leave_out` is pydantic's `exclude`."""
+    any_kind: Any = kind
+    document: dict[str, Any] = _adapter(any_kind).dump_python(value, mode="json", exclude=leave_out)
+    return document
+
+
+def from_json[T](kind: type[T], document: object, what: str) -> T:
+    """Raises FatalError `RowUnreadable`; its text names fields, never their values."""
+    from pydantic import ValidationError
+
+    any_kind: Any = kind
+    try:
+        value: T = _adapter(any_kind).validate_python(document)
+    except ValidationError as error:
+        wrong = ", ".join(".".join(str(step) for step in problem["loc"]) for problem in error.errors()[:5])
+        raise FatalError("RowUnreadable", f"{what} cannot be read: {wrong}.") from None
+    return value
+
+
+def entity(partition: str, row: str, document: object, **columns: str | int) -> Entity:
+    return {
+        "PartitionKey": partition,
+        "RowKey": row,
+        "v": SCHEMA_VERSION,
+        **columns,
+        **documents.split(documents.to_text(document)),
+    }
+
+
+def document_of(row: Row, what: str) -> Any:
+    """Raises FatalError `RowUnreadable` or `RowTooNew`."""
+    version = row.values.get("v")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise FatalError("RowTooNew", f"{what} was written by a newer version of this app.")
+    text = documents.join(row.values)
+    try:
+        return json.loads(text or "")
+    except ValueError:
+        raise FatalError("RowUnreadable", f"{what} holds no JSON document.") from None
+
+
+# ------------------------------------------------------------------ hubs
+
+
+def hub_entity(hub: Hub) -> Entity:
+    """Row `hub!<name>`. The ETag is storage's and not part of it."""
+    made = entity(
+        keys.owner_partition(hub.owner),
+        keys.hub(hub.name),
+        to_json(Hub, hub, leave_out={"etag": True, "operation": {"handle"}}),
+        **_hub_columns(hub),
+    )
+    return {**made, **_handle(hub)}
+
+
+def hub_from(row: Row) -> Hub:
+    return replace(_hub(row), etag=row.etag)
+
+
+def gone_entity(gone: Gone) -> Entity:
+    """Row `gone!<hub id>`: the hub as it was last, without the long operation that is over."""
+    hub = replace(gone.hub, operation=None)
+    return entity(
+        keys.owner_partition(hub.owner),
+        keys.gone(hub.id),
+        to_json(Hub, hub, leave_out={"etag": True}),
+        deletedAt=keys.timestamp(gone.deleted_at),
+        **_hub_columns(hub),
+    )
+
+
+def gone_from(row: Row) -> Gone:
+    hub = _hub(row)
+    return Gone(hub=hub, deleted_at=time_from(row, "deletedAt"))
+
+
+def _hub_columns(hub: Hub) -> dict[str, str | int]:
+    return {
+        "hubId": hub.id,
+        "state": str(hub.state),
+        "goal": str(hub.goal),
+        "generation": hub.generation,
+        "pass": hub.pass_number,
+        "updatedAt": keys.timestamp(hub.updated_at),
+    }
+
+
+def _handle(hub: Hub) -> dict[str, str]:
+    return documents.split(hub.operation.handle, _HANDLE) if hub.operation else {}
+
+
+def _hub(row: Row) -> Hub:
+    what = f"Hub row {row.key}"
+    document = document_of(row, what)
+    if isinstance(document, dict) and isinstance(document.get("operation"), dict):
+        document["operation"]["handle"] = documents.join(row.values, _HANDLE) or ""
+    return from_json(Hub, document, what)
+
+
+def time_from(row: Row, name: str) -> datetime:
+    """A column that `keys.timestamp` made. Raises FatalError `RowUnreadable`."""
+    return from_json(datetime, row.values.get(name), f"Column {name} of row {row.key}")
+
+
+# ------------------------------------------------------------------ beside a hub
+
+
+def event_entity(hub: Hub, event: Event) -> Entity:
+    return entity(
+        keys.owner_partition(hub.owner),
+        keys.event(hub.id, event.seq),
+        to_json(Event, event),
+        at=keys.timestamp(event.at),
+    )
+
+
+def event_from(row: Row) -> Event:
+    return from_json(Event, document_of(row, "An event"), "An event")
+
+
+def operation_entity(owner: str, operation: Operation) -> Entity:
+    return entity(
+        keys.owner_partition(owner),
+        keys.operation(operation.hub_id, operation.generation),
+        to_json(Operation, operation),
+        status=str(operation.status),
+        createdAt=keys.timestamp(operation.created_at),
+    )
+
+
+def operation_from(row: Row) -> Operation:
+    return from_json(Operation, document_of(row, "An operation"), "An operation")
+
+
+def quota_entity(quota: Quota) -> Entity:
+    return entity(keys.owner_partition(quota.owner), keys.QUOTA, {"hubs": dict(quota.hubs)}, hubs=len(quota.hubs))
+
+
+def quota_from(owner: str, row: Row | None) -> Quota:
+    if row is None:
+        return Quota(owner=owner)
+    quota = from_json(Quota, {**document_of(row, "A quota row"), "owner": owner}, "A quota row")
+    return replace(quota, etag=row.etag)
+
+
+def idempotency_entity(owner: str, record: Idempotency) -> Entity:
+    return entity(
+        keys.owner_partition(owner),
+        keys.idempotency(record.key),
+        to_json(Idempotency, record),
+        createdAt=keys.timestamp(record.created_at),
+    )
+
+
+def idempotency_from(row: Row) -> Idempotency:
+    return from_json(Idempotency, document_of(row, "An idempotency row"), "An idempotency row")

@@ -1,0 +1,197 @@
+"""Table `hubs`: the truth about hubs, one partition per owner, one transaction per change."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from shared.adapters.storage import codec, keys
+from shared.adapters.storage.client import StorageClients
+from shared.adapters.storage.errors import TransactionRefused
+from shared.adapters.storage.table import Row, Table, Verb, Write
+from shared.errors import ConcurrentUpdate, FatalError, RetryableError
+from shared.hubs.model import Event, Hub, Operation
+from shared.hubs.ports import (
+    Gone,
+    HubChange,
+    HubExists,
+    Idempotency,
+    IdempotencyKeyTaken,
+    Quota,
+    QuotaChanged,
+)
+
+TABLE = "hubs"
+
+_BURY_TRIES = 8
+"""How often a burial is tried again because the owner's quota row changed under it."""
+
+_HUB, _OPERATION, _EVENT, _QUOTA, _IDEMPOTENCY, _SECRET, _GONE = (
+    "hub",
+    "operation",
+    "event",
+    "quota",
+    "idempotency",
+    "secret",
+    "gone",
+)
+
+
+class TableHubStore:
+    """`HubStore` on Table Storage. Stateless."""
+
+    def __init__(self, storage: StorageClients) -> None:
+        self._table = Table(storage, TABLE)
+
+    # ---- accept ----
+    async def admission(self, owner: str, idempotency_key: str | None) -> tuple[Quota, Idempotency | None]:
+        """Two point reads side by side, one without a key."""
+        partition = keys.owner_partition(owner)
+        if idempotency_key is None:
+            return codec.quota_from(owner, await self._table.get(partition, keys.QUOTA)), None
+        quota, remembered = await asyncio.gather(
+            self._table.get(partition, keys.QUOTA),
+            self._table.get(partition, keys.idempotency(idempotency_key)),
+        )
+        return codec.quota_from(owner, quota), codec.idempotency_from(remembered) if remembered else None
+
+    async def create(self, change: HubChange, quota: Quota, idempotency: Idempotency | None) -> Hub:
+        """One request when all goes well; a second one (reading back) when the first one's outcome is not known.
+
+        Raises QuotaChanged, HubExists, IdempotencyKeyTaken, RetryableError.
+        """
+        hub = change.hub
+        writes = [
+            Write(Verb.INSERT, codec.hub_entity(hub), _HUB),
+            *_operation_writes(change, Verb.INSERT),
+            *_event_writes(change),
+            _quota_write(quota),
+        ]
+        if idempotency is not None:
+            writes.append(Write(Verb.INSERT, codec.idempotency_entity(hub.owner, idempotency), _IDEMPOTENCY))
+        try:
+            etags = await self._table.transact(writes)
+        except TransactionRefused as refusal:
+            raise _create_refused(writes[refusal.index].label, change) from refusal
+        except RetryableError:
+            stored = await self.get(hub.owner, hub.name)
+            if stored is None or stored.id != hub.id:
+                raise
+            return stored
+        return replace(hub, etag=etags[0])
+
+    # ---- read ----
+    async def get(self, owner: str, name: str) -> Hub | None:
+        row = await self._table.get(keys.owner_partition(owner), keys.hub(name))
+        return codec.hub_from(row) if row else None
+
+    async def list(self, owner: str) -> Sequence[Hub]:
+        """By name; one partition query."""
+        return [codec.hub_from(row) for row in await self._range(owner, keys.HUBS)]
+
+    async def gone(self, owner: str, hub_id: str) -> Gone | None:
+        row = await self._table.get(keys.owner_partition(owner), keys.gone(hub_id))
+        return codec.gone_from(row) if row else None
+
+    async def operation(self, owner: str, hub_id: str, generation: int) -> Operation | None:
+        row = await self._table.get(keys.owner_partition(owner), keys.operation(hub_id, generation))
+        return codec.operation_from(row) if row else None
+
+    async def events(self, owner: str, hub_id: str, *, top: int = 500) -> Sequence[Event]:
+        """The newest `top` ones, oldest first; those of a deleted hub stay readable."""
+        rows = await self._range(owner, keys.events(hub_id))
+        return [codec.event_from(row) for row in rows[-top:]]
+
+    # ---- change ----
+    async def commit(self, change: HubChange) -> Hub:
+        """One request. Raises ConcurrentUpdate, also when an event's number was used by somebody else."""
+        hub = change.hub
+        writes = [
+            Write(Verb.REPLACE, codec.hub_entity(hub), _HUB, _etag_of(hub)),
+            *_operation_writes(change, Verb.UPSERT),
+            *_event_writes(change),
+        ]
+        try:
+            etags = await self._table.transact(writes)
+        except TransactionRefused as refusal:
+            raise ConcurrentUpdate(f"Hub {hub.name}") from refusal
+        return replace(hub, etag=etags[0])
+
+    async def bury(self, change: HubChange) -> None:
+        """Two reads side by side, then one request; read again when the owner's quota changed meanwhile."""
+        hub = change.hub
+        partition = keys.owner_partition(hub.owner)
+        for _ in range(_BURY_TRIES):
+            # Deleting a row that is not there fails the whole transaction, so look first.
+            quota_row, secret = await asyncio.gather(
+                self._table.get(partition, keys.QUOTA),
+                self._table.get(partition, keys.secret(hub.id), select=("PartitionKey", "RowKey")),
+            )
+            writes = _bury_writes(change, codec.quota_from(hub.owner, quota_row), has_secret=secret is not None)
+            try:
+                await self._table.transact(writes)
+                return
+            except TransactionRefused as refusal:
+                label = writes[refusal.index].label
+                if label == _HUB:
+                    current = await self.get(hub.owner, hub.name)
+                    if current is None or current.id != hub.id:
+                        return  # buried already; the name may even have another hub by now
+                    raise ConcurrentUpdate(f"Hub {hub.name}") from refusal
+                if label not in (_QUOTA, _SECRET):
+                    raise ConcurrentUpdate(f"Hub {hub.name}") from refusal
+        raise RetryableError("Busy", "The owner's quota changes very often at the moment.", retry_after_s=2)
+
+    async def _range(self, owner: str, prefix: str) -> Sequence[Row]:
+        return await self._table.query(
+            "PartitionKey eq @partition and RowKey ge @first and RowKey lt @end",
+            {"partition": keys.owner_partition(owner), "first": prefix, "end": keys.after_prefix(prefix)},
+        )
+
+
+def _etag_of(hub: Hub) -> str:
+    if hub.etag is None:
+        raise FatalError("NotStored", "A hub that was never read cannot be saved.")
+    return hub.etag
+
+
+def _operation_writes(change: HubChange, verb: Verb) -> list[Write]:
+    """A transaction may name a row once: the last word about an operation counts."""
+    last = {operation.id: operation for operation in change.operations}
+    return [Write(verb, codec.operation_entity(change.hub.owner, operation), _OPERATION) for operation in last.values()]
+
+
+def _event_writes(change: HubChange) -> list[Write]:
+    return [Write(Verb.INSERT, codec.event_entity(change.hub, event), _EVENT) for event in change.events]
+
+
+def _quota_write(quota: Quota) -> Write:
+    verb = Verb.INSERT if quota.etag is None else Verb.REPLACE
+    return Write(verb, codec.quota_entity(quota), _QUOTA, quota.etag)
+
+
+def _bury_writes(change: HubChange, quota: Quota, *, has_secret: bool) -> list[Write]:
+    hub = change.hub
+    row = {"PartitionKey": keys.owner_partition(hub.owner), "RowKey": keys.hub(hub.name)}
+    gone = Gone(hub=hub, deleted_at=max(hub.updated_at, hub.state_since))
+    writes = [
+        Write(Verb.DELETE, row, _HUB, _etag_of(hub)),
+        Write(Verb.UPSERT, codec.gone_entity(gone), _GONE),
+        *_operation_writes(change, Verb.UPSERT),
+        *_event_writes(change),
+    ]
+    if quota.hubs.get(hub.name) == hub.id:
+        left = {name: hub_id for name, hub_id in quota.hubs.items() if name != hub.name}
+        writes.append(_quota_write(replace(quota, hubs=left)))
+    if has_secret:
+        writes.append(Write(Verb.DELETE, {**row, "RowKey": keys.secret(hub.id)}, _SECRET))
+    return writes
+
+
+def _create_refused(label: str, change: HubChange) -> Exception:
+    refusals: dict[str, Callable[[], Exception]] = {
+        _HUB: lambda: HubExists(change.hub.name),
+        _QUOTA: lambda: QuotaChanged(change.hub.owner),
+        _IDEMPOTENCY: lambda: IdempotencyKeyTaken(change.hub.owner),
+    }
+    # An older hub's operation or event under this id: the random part of the id came up twice.
+    return refusals.get(label, lambda: RetryableError("HubIdTaken", "Send the request again.", retry_after_s=1))()

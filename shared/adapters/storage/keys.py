@@ -1,0 +1,101 @@
+"""How rows are named. Pure: text in, text out.
+
+Keys of Table Storage hold at most 1 KiB and no `/ \\ # ?` or control characters
+(https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model). Callers pass what
+people typed, so every part goes through `part`, which is total and keeps different texts different. Numbers are
+zero-padded: rows sort as text.
+"""
+
+import base64
+import hashlib
+import re
+from datetime import UTC, datetime
+
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
+_MAX_PART = 200
+"""Three parts of this length stay far below the 512 characters that a key may have."""
+
+HUBS = "hub!"
+QUOTA = "quota"
+
+LOG_CHUNK_BYTES = 65_536
+"""The most a binary property holds."""
+
+
+def part(text: str) -> str:
+    """`text` as one part of a key: plain ASCII as it is, all else as `=` and the hex of its UTF-8 bytes; what is
+    empty or would be long becomes `==` and its SHA-256. Two different texts never give the same part."""
+    if _PLAIN.fullmatch(text) and len(text) <= _MAX_PART:
+        return text
+    raw = text.encode("utf-8", "surrogatepass")
+    if 0 < len(raw) <= _MAX_PART:
+        escaped = "".join(chr(byte) if _PLAIN.fullmatch(chr(byte)) else f"={byte:02x}" for byte in raw)
+        if len(escaped) <= _MAX_PART:
+            return escaped
+    return "==" + hashlib.sha256(raw).hexdigest()
+
+
+def owner_partition(owner: str) -> str:
+    """The partition of all rows of one owner: URL-safe base64 of the owner id, without padding."""
+    raw = owner.encode("utf-8", "surrogatepass")
+    encoded = base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
+    return encoded if 0 < len(encoded) <= 2 * _MAX_PART else part(owner)
+
+
+def hub(name: str) -> str:
+    return f"{HUBS}{part(name)}"
+
+
+def operation(hub_id: str, generation: int) -> str:
+    return f"op!{part(hub_id)}!{generation:010d}"
+
+
+def events(hub_id: str) -> str:
+    """What the keys of all events of a hub begin with."""
+    return f"event!{part(hub_id)}!"
+
+
+def event(hub_id: str, seq: int) -> str:
+    return f"{events(hub_id)}{seq:010d}"
+
+
+def secret(hub_id: str) -> str:
+    return f"secret!{part(hub_id)}"
+
+
+def gone(hub_id: str) -> str:
+    return f"gone!{part(hub_id)}"
+
+
+def idempotency(key: str) -> str:
+    return f"idem!{part(key)}"
+
+
+def after_prefix(prefix: str) -> str:
+    """The smallest text greater than everything that begins with `prefix` (which ends with a plain ASCII character):
+    the open end of a range query."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+def due_partition(at: datetime) -> str:
+    """The UTC hour: `2026030209`."""
+    return at.astimezone(UTC).strftime("%Y%m%d%H")
+
+
+def due_row(at: datetime, hub_id: str, kind: str, generation: int, pass_number: int) -> str:
+    return f"{at.astimezone(UTC):%M}!{part(hub_id)}!{part(kind)}!{generation:010d}.{pass_number:010d}"
+
+
+def log_row(offset: int, length: int) -> str:
+    """Offset first, so that rows sort by it; the length makes a longer read of the same place another row."""
+    return f"{offset:015d}.{length:05d}"
+
+
+def hashed(text: str) -> str:
+    """A key of fixed length for keys that were made up by other modules."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def timestamp(moment: datetime) -> str:
+    """A time as a property: fixed width, so that comparing the text compares the times."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

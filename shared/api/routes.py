@@ -1,0 +1,311 @@
+"""The one table of routes. Functions are registered from it, `/api/openapi.json` is generated from it, and the answer
+to everything else (404, 405 with Allow) is decided by it: a route that is not here does not exist.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+PREFIX = "/api"
+"""The Functions host's `routePrefix`."""
+
+
+class Access(StrEnum):
+    ANONYMOUS = "anonymous"
+    USER = "user"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query parameter: its JSON schema and one sentence."""
+
+    name: str
+    schema: Mapping[str, object]
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good answer: the name of its schema in `openapi.SCHEMAS`, or a media type without one."""
+
+    about: str
+    schema: str | None = None
+    media_type: str = "application/json"
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one path. `name` is the operation id, also the function's name.
+
+    `codes`: the errors of its own; the ones every route can give are added by the generator.
+    `secret`: the answer holds a secret: no Idempotency-Key, no body, `no-store`.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    access: Access = Access.USER
+    query: tuple[Query, ...] = ()
+    body: str | None = None
+    body_required: bool = False
+    answers: Mapping[int, Answer] = field(default_factory=dict)
+    codes: tuple[str, ...] = ()
+    request_headers: tuple[str, ...] = ()
+    secret: bool = False
+    timeout_s: float = 20.0
+
+
+_TEXT: Mapping[str, object] = MappingProxyType({"type": "string", "minLength": 1})
+_OFFSET: Mapping[str, object] = MappingProxyType({"type": "integer", "minimum": 0, "maximum": 2**40})
+
+_TOP = Query("top", MappingProxyType({"type": "integer", "minimum": 1, "maximum": 500}), "Entries on one page.")
+_SKIP = Query("skipToken", _TEXT, "Where the next page begins; taken from `nextLink`.")
+_STATES = (
+    "accepted",
+    "provisioning",
+    "installing",
+    "verifying",
+    "ready",
+    "failed",
+    "deleting",
+    "deleted",
+)
+
+ACCEPT_TIMEOUT_S = 15.0
+"""DESIGN 4: accept has 15 s in all; past that 503, never 202."""
+
+HUB_CREATE = Route(
+    method="POST",
+    path="hubs",
+    name="hub_create",
+    summary="Create a hub. Every field is optional; a wrong request gets all its mistakes at once.",
+    query=(
+        Query(
+            "validateOnly",
+            MappingProxyType({"type": "string", "enum": ["true", "false"]}),
+            "`true`: check everything, create nothing, answer with the estimate.",
+        ),
+    ),
+    body="HubRequest",
+    answers=MappingProxyType(
+        {
+            200: Answer("Only validated: what it would be and cost.", "Estimate"),
+            202: Answer("Accepted and queued.", "Hub", headers=("Location", "Operation-Location", "Retry-After")),
+        }
+    ),
+    codes=(
+        "InvalidRequest",
+        "PrivateKeySent",
+        "HubAlreadyExists",
+        "HubIsBeingDeleted",
+        "HubNameNeeded",
+        "HubQuotaExceeded",
+        "SizeNotAvailable",
+        "NoCapacity",
+        "IdempotencyKeyReused",
+        "TooManyConcurrentCreates",
+    ),
+    request_headers=("Idempotency-Key",),
+    timeout_s=ACCEPT_TIMEOUT_S,
+)
+HUB_LIST = Route(
+    method="GET",
+    path="hubs",
+    name="hub_list",
+    summary="Your hubs. Admins may name another owner, or `*` for everybody.",
+    query=(
+        Query("owner", _TEXT, "Another owner, or `*`; admins only."),
+        Query("state", MappingProxyType({"type": "string", "enum": list(_STATES)}), "Only hubs in this state."),
+        _TOP,
+        _SKIP,
+    ),
+    answers=MappingProxyType(
+        {200: Answer("One page of hubs.", "HubList", headers=("ETag",)), 304: Answer("Nothing changed.")}
+    ),
+    codes=("Forbidden",),
+    request_headers=("If-None-Match",),
+)
+HUB_GET = Route(
+    method="GET",
+    path="hubs/{name}",
+    name="hub_get",
+    summary="One hub. `Prefer: wait=25` answers at its next change.",
+    answers=MappingProxyType(
+        {
+            200: Answer("The hub as it is now.", "Hub", headers=("ETag", "Preference-Applied")),
+            304: Answer("It has not changed."),
+        }
+    ),
+    codes=("HubNotFound",),
+    request_headers=("If-None-Match", "Prefer"),
+    timeout_s=45.0,
+)
+HUB_DELETE = Route(
+    method="DELETE",
+    path="hubs/{name}",
+    name="hub_delete",
+    summary="Delete a hub: works in every state, wins over everything. Twice is once.",
+    answers=MappingProxyType(
+        {202: Answer("It is being deleted.", "Hub", headers=("Location", "Operation-Location", "Retry-After"))}
+    ),
+    codes=("HubNotFound", "PreconditionFailed", "Busy"),
+    request_headers=("If-Match",),
+)
+HUB_EVENTS = Route(
+    method="GET",
+    path="hubs/{name}/events",
+    name="hub_events",
+    summary="The hub's history: who did what, when and why.",
+    query=(_TOP, _SKIP),
+    answers=MappingProxyType({200: Answer("One page of events, oldest first.", "EventList")}),
+    codes=("HubNotFound",),
+)
+HUB_LOG = Route(
+    method="GET",
+    path="hubs/{name}/log",
+    name="hub_log",
+    summary="The installer's log from a byte offset on. `Prefer: wait=25` answers when it has grown.",
+    query=(Query("offset", _OFFSET, "Where to begin, in bytes; the last answer's `Next-Offset`."),),
+    answers=MappingProxyType(
+        {200: Answer("The log.", None, "text/plain", headers=("Next-Offset", "Preference-Applied"))}
+    ),
+    codes=("HubNotFound",),
+    request_headers=("Prefer",),
+    timeout_s=45.0,
+)
+HUB_SSH_KEY = Route(
+    method="POST",
+    path="hubs/{name}/ssh-key",
+    name="hub_ssh_key",
+    summary="Hands out the generated private key; again to the same caller for 10 minutes, then it is erased.",
+    answers=MappingProxyType(
+        {200: Answer("The private key.", None, "application/x-pem-file", headers=("Content-Disposition",))}
+    ),
+    codes=("HubNotFound", "NotReadyYet", "SshKeyIsYours", "AlreadyHandedOut", "IdempotencyKeyNotAllowed", "Busy"),
+    secret=True,
+)
+HUB_ADMIN_PASSWORD = Route(
+    method="POST",
+    path="hubs/{name}/admin-password",
+    name="hub_admin_password",
+    summary="Hands out the hub's admin password; again to the same caller for 10 minutes, then it is erased.",
+    answers=MappingProxyType({200: Answer("The password.", "AdminPassword")}),
+    codes=("HubNotFound", "NotReadyYet", "AlreadyHandedOut", "IdempotencyKeyNotAllowed", "Busy"),
+    secret=True,
+)
+OPERATION_GET = Route(
+    method="GET",
+    path="operations/{id}",
+    name="operation_get",
+    summary="How far an operation is.",
+    answers=MappingProxyType({200: Answer("The operation.", "Operation", headers=("Retry-After",))}),
+    codes=("OperationNotFound",),
+)
+TOKEN_CREATE = Route(
+    method="POST",
+    path="tokens",
+    name="token_create",
+    summary="Issue an API token. The token itself is shown here and never again.",
+    access=Access.ADMIN,
+    body="TokenRequest",
+    body_required=True,
+    answers=MappingProxyType({201: Answer("The token.", "IssuedToken", headers=("Location",))}),
+    codes=("InvalidRequest", "IdempotencyKeyNotAllowed"),
+    secret=True,
+)
+TOKEN_LIST = Route(
+    method="GET",
+    path="tokens",
+    name="token_list",
+    summary="All API tokens, without their secrets.",
+    access=Access.ADMIN,
+    query=(_TOP, _SKIP),
+    answers=MappingProxyType({200: Answer("One page of tokens.", "TokenList")}),
+)
+TOKEN_DELETE = Route(
+    method="DELETE",
+    path="tokens/{id}",
+    name="token_delete",
+    summary="Revoke an API token. Other processes notice within 60 s.",
+    access=Access.ADMIN,
+    answers=MappingProxyType({204: Answer("Revoked.")}),
+    codes=("TokenNotFound",),
+)
+ESTIMATE = Route(
+    method="POST",
+    path="estimates",
+    name="estimate_create",
+    summary="Price and candidates for a hub request. Creates nothing.",
+    body="HubRequest",
+    answers=MappingProxyType({200: Answer("The estimate.", "Estimate")}),
+    codes=("InvalidRequest", "PrivateKeySent", "SizeNotAvailable", "NoCapacity"),
+)
+SIZES = Route(
+    method="GET",
+    path="sizes",
+    name="size_list",
+    summary="Allowed sizes of a region: vCPU, memory, people they fit, price, availability.",
+    query=(Query("region", _TEXT, "An allowed region; the service's default when left out."),),
+    answers=MappingProxyType({200: Answer("The sizes.", "SizeList")}),
+    codes=("NoCapacity",),
+)
+HEALTHZ = Route(
+    method="GET",
+    path="healthz",
+    name="meta_healthz",
+    summary="Whether the process runs.",
+    access=Access.ANONYMOUS,
+    answers=MappingProxyType({200: Answer("It does.", "Health")}),
+)
+READYZ = Route(
+    method="GET",
+    path="readyz",
+    name="meta_readyz",
+    summary="Whether the service can take requests: settings are right, storage answers.",
+    access=Access.ANONYMOUS,
+    answers=MappingProxyType({200: Answer("It can.", "Health")}),
+)
+OPENAPI = Route(
+    method="GET",
+    path="openapi.json",
+    name="meta_openapi",
+    summary="This description.",
+    access=Access.ANONYMOUS,
+    answers=MappingProxyType({200: Answer("An OpenAPI 3.1 document.", "OpenApi")}),
+)
+
+ROUTES: tuple[Route, ...] = (
+    HUB_CREATE,
+    HUB_LIST,
+    HUB_GET,
+    HUB_DELETE,
+    HUB_EVENTS,
+    HUB_LOG,
+    HUB_SSH_KEY,
+    HUB_ADMIN_PASSWORD,
+    OPERATION_GET,
+    TOKEN_CREATE,
+    TOKEN_LIST,
+    TOKEN_DELETE,
+    ESTIMATE,
+    SIZES,
+    HEALTHZ,
+    READYZ,
+    OPENAPI,
+)
+
+
+def allowed_methods(path: str, routes: Sequence[Route] = ROUTES) -> list[str]:
+    """The methods of a path below `/api` (no leading slash), sorted; empty = there is no such path."""
+    wanted = path.strip("/")
+    return sorted(route.method for route in routes if _pattern(route.path).fullmatch(wanted))
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = ["[^/]+" if part.startswith("{") else re.escape(part) for part in template.split("/")]
+    return re.compile("/".join(parts), re.IGNORECASE)  # ASP.NET's literals ignore case

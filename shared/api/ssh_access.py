@@ -1,0 +1,49 @@
+"""How the owner gets onto the machine: the `ssh` command and the known_hosts lines, as OpenSSH takes them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared import log
+from shared.errors import HubletError
+
+if TYPE_CHECKING:
+    from shared.app import App
+    from shared.hubs.model import Hub
+    from shared.hubs.ports import Endpoint
+
+SSH_PORT = 22
+
+
+@dataclass(frozen=True, slots=True)
+class SshAccessView:
+    """`command` None = port 22 is not open to the owner. `known_hosts` None = the machine is not reachable yet."""
+
+    command: str | None = None
+    known_hosts: str | None = None
+
+
+async def ssh_access(app: "App", hub: "Hub") -> SshAccessView:
+    """In Azure the name is the address, and this asks nobody. A look-up that fails hides SSH, it never fails a read."""
+    host = hub.machine.fqdn or hub.machine.ip
+    if host is None or not hub.host_public_keys:
+        return SshAccessView()
+    try:
+        endpoint = await app.reach.endpoint(host, SSH_PORT)
+    except HubletError as error:
+        log.info("ssh_endpoint_unknown", hub_id=hub.id, code=error.code)
+        return SshAccessView()
+    return SshAccessView(_command(hub, endpoint), _known_hosts(hub, endpoint))
+
+
+def _command(hub: "Hub", endpoint: "Endpoint") -> str | None:
+    if not hub.spec.ssh_from:
+        return None
+    identity = [] if hub.spec.ssh_public_key is not None else ["-i", f"{hub.name}.pem"]
+    port = [] if endpoint.port == SSH_PORT else ["-p", str(endpoint.port)]
+    return " ".join(["ssh", *identity, *port, f"{hub.spec.admin_user}@{endpoint.address}"])
+
+
+def _known_hosts(hub: "Hub", endpoint: "Endpoint") -> str:
+    """sshd(8), SSH_KNOWN_HOSTS FILE FORMAT: another port than 22 is written `[host]:port`."""
+    name = endpoint.address if endpoint.port == SSH_PORT else f"[{endpoint.address}]:{endpoint.port}"
+    return "".join(f"{name} {key}\n" for key in hub.host_public_keys)
