@@ -1,0 +1,109 @@
+"""The commands of `./dev`. Parsing needs the standard library only; each command's module is imported when it runs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from localdev.setup import SetupFailed, ensure_all
+
+TIERS = ("unit", "component", "contract", "e2e")
+DEFAULT_PORT = 7071
+"""The port of `func start`."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """The process's exit code: 0 well, 1 with a cause on stderr, 2 wrong usage, 130 interrupted."""
+    args = build_parser().parse_args(argv)
+    try:
+        return run(args)
+    except SetupFailed as error:
+        print(f"dev: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(args: argparse.Namespace) -> int:
+    match args.command:
+        case "up":
+            from localdev.up import UpOptions, up
+
+            return up(
+                UpOptions(
+                    once=args.once,
+                    demo=not args.no_demo,
+                    keep=args.keep,
+                    func=args.host == "func",
+                    time_scale=args.time_scale,
+                    port=args.port,
+                )
+            )
+        case "test":
+            from localdev.testing import run_tests
+
+            return run_tests([tier for tier in TIERS if tier in (args.tiers or TIERS)], args.keyword)
+        case "check":
+            from localdev.testing import run_check
+
+            return run_check()
+        case "bench":
+            from localdev.bench import main as bench
+
+            return bench(args.rest)
+        case "lock":
+            from localdev.lock import relock
+
+            return relock()
+        case "setup":
+            ensure_all()
+            return 0
+        case _:
+            build_parser().print_help()
+            return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="./dev",
+        description="Hublet on your machine: no Azure account, nothing outside this folder.",
+        epilog="./dev COMMAND --help says more about one command.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+
+    up = commands.add_parser(
+        "up", help="start everything, create the hub `demo`, print how to use it; Ctrl-C stops all"
+    )
+    up.add_argument(
+        "--once", action="store_true", help="stop as soon as the hub is ready: exit 0, else 1 and the cause"
+    )
+    up.add_argument("--no-demo", action="store_true", help="start everything, create nothing")
+    up.add_argument("--keep", action="store_true", help="keep storage, tokens and simulated Azure for the next --keep")
+    up.add_argument("--host", choices=("local", "func"), default="local", help="func: Azure Functions Core Tools")
+    up.add_argument(
+        "--time-scale", type=_positive, default=10.0, metavar="N", help="simulated Azure's pace (default 10)"
+    )
+    up.add_argument("--port", type=int, help=f"of the API (default {DEFAULT_PORT}, or a free one when that is taken)")
+
+    test = commands.add_parser("test", help="run the tests, all tiers or the named ones")
+    test.add_argument("tiers", nargs="*", type=_tier, metavar="tier", help=f"any of: {' '.join(TIERS)}")
+    test.add_argument("-k", dest="keyword", metavar="EXPRESSION", help="only tests whose names match, as in pytest")
+
+    commands.add_parser("check", help="the inner loop: format, lint, types, unit and component tests")
+    bench = commands.add_parser("bench", help="print the performance figures that can be measured here")
+    bench.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see ./dev bench --help")
+    commands.add_parser("lock", help="write all lock files anew from their .in files")
+    commands.add_parser("setup", help="install what the other commands need, and do nothing else")
+    return parser
+
+
+def _tier(text: str) -> str:
+    if text not in TIERS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {' '.join(TIERS)}")
+    return text
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError("must be greater than 0")
+    return value

@@ -1,0 +1,211 @@
+"""The processes behind the local API: Azurite, simulated Azure, the Functions host. For `up`, e2e tests and benches."""
+
+import base64
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from localdev import azurite, paths
+from localdev.processes import Child, ChildFailed, Children
+from localdev.setup import NodeParts
+
+_SIMULATOR_LIMIT_S = 60.0
+_HOST_LIMIT_S = 60.0
+SAMPLE_SETTINGS = paths.ROOT / "local.settings.sample.json"
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Made for one environment: the admin's API token and the key that seals stored secrets."""
+
+    admin_token: str
+    seal_keys: str
+
+    @classmethod
+    def make(cls) -> "Secrets":
+        key = base64.b64encode(secrets.token_bytes(32)).decode()
+        return cls(secrets.token_urlsafe(32), f"local1:{key}")
+
+    @classmethod
+    def kept_in(cls, file: Path) -> "Secrets":
+        """The ones in `file`, made there when it does not exist: what is sealed must stay readable."""
+        if file.exists():
+            return cls(**json.loads(file.read_text(encoding="utf-8")))
+        made = cls.make()
+        write_private(file, asdict(made))
+        return made
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """Simulated Azure, as its ready file describes it."""
+
+    child: Child
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running environment; URLs without a trailing slash, `api` including the route prefix."""
+
+    api: str
+    arm: str
+    sim: str
+    ca: str
+    storage: str
+    token: str
+    settings: Mapping[str, str]
+    host: Child
+
+    def session(self, pid: int) -> dict[str, Any]:
+        """What `.localdev/session.json` holds."""
+        return {
+            "api": self.api,
+            "arm": self.arm,
+            "sim": self.sim,
+            "token": self.token,
+            "ca": self.ca,
+            "storage": self.storage,
+            "pid": pid,
+        }
+
+
+def app_settings(storage: str, facts: Mapping[str, str], made: Secrets, time_scale: float) -> dict[str, str]:
+    """The app's settings: the sample's values, then what this environment decides."""
+    return {
+        **sample_values(),
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+        "AzureWebJobsStorage": storage,
+        "HUBLET_ADMIN_TOKEN": made.admin_token,
+        "HUBLET_SEAL_KEYS": made.seal_keys,
+        "HUBLET_SUBSCRIPTION_ID": facts["subscriptionId"],
+        "HUBLET_ARM_ENDPOINT": facts["arm"],
+        "HUBLET_CA_FILE": facts["ca"],
+        "HUBLET_PRICES_ENDPOINT": facts["prices"],
+        "HUBLET_REACH_ENDPOINT": f"{facts['sim']}/reach",
+        "HUBLET_EGRESS_ADDRESS": facts["egressAddress"],
+        "HUBLET_EGRESS_CIDRS": f"{facts['egressAddress']}/32",
+        "HUBLET_TLJH_BOOTSTRAP_URL": facts["bootstrapUrl"],
+        "HUBLET_TLJH_BOOTSTRAP_SHA256": facts["bootstrapSha256"],
+        "HUBLET_HTTPS_DEFAULT_MODE": "none",  # a browser would warn about the simulator's certificate issuer
+        "HUBLET_POLL_SCALE": f"{time_scale:g}",
+        "IDENTITY_ENDPOINT": facts["identityEndpoint"],
+        "IDENTITY_HEADER": facts["identityHeader"],
+    }
+
+
+def sample_values() -> dict[str, str]:
+    if not SAMPLE_SETTINGS.exists():
+        return {}
+    return dict(json.loads(SAMPLE_SETTINGS.read_text(encoding="utf-8"))["Values"])
+
+
+def start_storage_and_simulator(
+    children: Children,
+    node: NodeParts,
+    folder: Path,
+    *,
+    time_scale: float,
+    keep: bool = False,
+    simulator_args: Sequence[str] = (),
+) -> tuple[str, Simulator]:
+    """The storage connection string and the simulator, started side by side. Raises ChildFailed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ready = folder / "simulator.json"
+    ready.unlink(missing_ok=True)
+    argv = [sys.executable, "-m", "localdev.azuresim", "--host", "127.0.0.1", "--port", "0"]
+    argv += ["--state-dir", str(folder / "azure"), "--ready-file", str(ready)]
+    argv += ["--time-scale", f"{time_scale:g}", *simulator_args]
+    child = children.start("simulator", argv, cwd=paths.ROOT, env={"PATH": node.search_path()})
+    keep_in = folder / "storage" if keep else None
+    storage = azurite.start(children, node.node, work_dir=folder / "azurite", keep_in=keep_in).connection_string
+    facts = json.loads(child.wait_for_file(ready, _SIMULATOR_LIMIT_S))
+    return storage, Simulator(child, facts)
+
+
+def start_host(
+    children: Children,
+    folder: Path,
+    settings: Mapping[str, str],
+    *,
+    port: int,
+    host_args: Sequence[str] = (),
+    name: str = "host",
+) -> tuple[Child, str]:
+    """The local Functions host on our app: the process and its API base URL. Raises ChildFailed."""
+    env_file, ready = folder / f"{name}.settings.json", folder / f"{name}.ready.json"
+    write_private(env_file, dict(settings))
+    ready.unlink(missing_ok=True)
+    argv = [sys.executable, "-m", "localdev.host", "--app-dir", str(paths.ROOT), "--port", str(port)]
+    argv += ["--env-file", str(env_file), "--ready-file", str(ready), *host_args]
+    child = children.start(name, argv, cwd=paths.ROOT)
+    url = str(json.loads(child.wait_for_file(ready, _HOST_LIMIT_S))["url"])
+    return child, f"{url}/api"
+
+
+def start_stack(
+    children: Children,
+    node: NodeParts,
+    folder: Path,
+    *,
+    time_scale: float = 10.0,
+    port: int = 0,
+    host_args: Sequence[str] = (),
+    simulator_args: Sequence[str] = (),
+    extra_settings: Mapping[str, str] | None = None,
+) -> Stack:
+    """Everything, empty, in `folder`: for tests and benches. Raises ChildFailed."""
+    storage, simulator = start_storage_and_simulator(
+        children, node, folder, time_scale=time_scale, simulator_args=simulator_args
+    )
+    made = Secrets.make()
+    settings = app_settings(storage, simulator.facts, made, time_scale) | dict(extra_settings or {})
+    host, api = start_host(children, folder, settings, port=port, host_args=host_args)
+    return join(storage, simulator, settings, host, api)
+
+
+def join(storage: str, simulator: Simulator, settings: Mapping[str, str], host: Child, api: str) -> Stack:
+    return Stack(
+        api=api,
+        arm=simulator.facts["arm"],
+        sim=simulator.facts["sim"],
+        ca=simulator.facts["ca"],
+        storage=storage,
+        token=settings["HUBLET_ADMIN_TOKEN"],
+        settings=settings,
+        host=host,
+    )
+
+
+def free_port(wanted: int | None, default: int) -> int:
+    """`wanted`, or the default when it is free, else 0 for any. Raises ChildFailed when the wanted one is taken."""
+    candidate = default if wanted is None else wanted
+    try:
+        socket.create_server(("127.0.0.1", candidate)).close()
+    except OSError as error:
+        if wanted is None:
+            return 0
+        raise ChildFailed(f"port {wanted} cannot be used: {error.strerror}") from None
+    return candidate
+
+
+def write_private(file: Path, content: object) -> None:
+    """JSON with mode 0600, in place at once."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(file.name + ".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as output:
+        json.dump(content, output, indent=2)
+    part.replace(file)
+
+
+def empty(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)

@@ -1,0 +1,102 @@
+"""`./dev test` and `./dev check`."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from localdev import paths
+from localdev.setup import ensure_all
+
+PACKAGES = paths.ROOT / ".ci" / "packages"
+
+
+@dataclass(frozen=True)
+class SystemPackage:
+    """A line of `.ci/packages`: a Debian package, the command that proves it, and the tiers that need it."""
+
+    name: str
+    command: str
+    tiers: frozenset[str]
+
+
+def read_packages(text: str) -> list[SystemPackage]:
+    """Raises ValueError for a line without `# command: tiers`."""
+    packages = []
+    for line in text.splitlines():
+        name, _, note = line.partition("#")
+        if not name.strip():
+            continue
+        command, colon, tiers = note.partition(":")
+        if not colon:
+            raise ValueError(f"{PACKAGES}: {line!r} lacks `# command: tiers`")
+        packages.append(SystemPackage(name.strip(), command.strip(), frozenset(tiers.split())))
+    return packages
+
+
+def missing_packages(packages: Sequence[SystemPackage], tiers: Sequence[str]) -> list[SystemPackage]:
+    return [package for package in packages if package.tiers & set(tiers) and shutil.which(package.command) is None]
+
+
+def run_tests(tiers: Sequence[str], keyword: str | None = None) -> int:
+    """One pytest run over the tiers in their order. Fails first, by name, when a system package is missing."""
+    missing = missing_packages(read_packages(PACKAGES.read_text(encoding="utf-8")), tiers)
+    if missing:
+        for package in missing:
+            print(f"dev: `{package.command}` is missing: install the package {package.name}", file=sys.stderr)
+        print(f"dev: apt-get install {' '.join(package.name for package in missing)}", file=sys.stderr)
+        return 1
+    environment = {**os.environ, "PATH": ensure_all().search_path()}
+    return subprocess.run(_pytest(tiers, keyword), cwd=paths.ROOT, env=environment, check=False).returncode
+
+
+def _pytest(tiers: Sequence[str], keyword: str | None = None) -> list[str]:
+    argv = [sys.executable, "-m", "pytest", *(f"tests/{tier}" for tier in tiers)]
+    return [*argv, "-k", keyword] if keyword else argv
+
+
+@dataclass(frozen=True)
+class _Part:
+    name: str
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Result:
+    part: _Part
+    code: int
+    output: str
+    took_s: float
+
+
+def run_check() -> int:
+    """Format, lint and types beside the fast tests; prints the output of what failed, then one line per part."""
+    tool_dir = Path(sys.executable).parent
+    static = (
+        _Part("format", (str(tool_dir / "ruff"), "format", "--check", ".")),
+        _Part("lint", (str(tool_dir / "ruff"), "check", ".")),
+        _Part("types", (sys.executable, "-m", "mypy")),
+    )
+    tests = (_Part("unit + component", (*_pytest(("unit", "component")), "-q")),)
+    with ThreadPoolExecutor(2) as pool:
+        batches = list(pool.map(lambda parts: [_run_part(part) for part in parts], (static, tests)))
+    results = [result for batch in batches for result in batch]
+    for result in results:
+        if result.code != 0:
+            print(f"--- {result.part.name}\n{result.output.rstrip()}\n")
+    for result in results:
+        print(f"{'ok  ' if result.code == 0 else 'FAIL'}  {result.part.name:<18} {result.took_s:6.1f} s")
+    return 1 if any(result.code for result in results) else 0
+
+
+def _run_part(part: _Part) -> _Result:
+    started = time.monotonic()
+    done = subprocess.run(
+        part.argv, cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return _Result(part, done.returncode, done.stdout, time.monotonic() - started)
