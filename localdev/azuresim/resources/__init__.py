@@ -1,0 +1,1 @@
+"""Microsoft.Resources: groups, the list of all resources, providers, subscriptions and tenants."""
