@@ -64,7 +64,7 @@ class WireTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         sent = Sent(request.method, request.url, dict(request.headers), body)
         self.sent.append(sent)
         answer = await self._answering(sent)
-        return _Response(request, answer)
+        return WireResponse(request, answer)
 
     async def open(self) -> None: ...
     async def close(self) -> None: ...
@@ -79,7 +79,7 @@ class WireTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         raise AssertionError(f"the SDK wanted to sleep {duration} s")
 
 
-class _Response(AsyncHttpResponse):
+class WireResponse(AsyncHttpResponse):
     """An answer that was read in full."""
 
     def __init__(self, request: HttpRequest, answer: Answer) -> None:

@@ -113,6 +113,10 @@ class FakeMachine:
     configured: Mapping[str, Any] | None = None
     https_domain: str | None = None
     hub_answers: bool = True
+    log_is: bytes | None = None
+    """installer.log as it is, whatever the script says."""
+    status_is: Mapping[str, Any] | None = None
+    """What `status` answers, whatever is true: a hostile machine."""
     hub_users: set[str] = field(default_factory=set)
     passwords: dict[str, str] = field(default_factory=dict)
     servers: set[str] = field(default_factory=set)
@@ -162,7 +166,7 @@ class FakeMachine:
         return self.scripts[min(len(self.started), len(self.scripts)) - 1]
 
     def log(self) -> bytes:
-        return self._written(lambda script: script.lines).encode()
+        return self.log_is if self.log_is is not None else self._written(lambda script: script.lines).encode()
 
     def output(self) -> bytes:
         def text(script: Script) -> tuple[tuple[float, str], ...]:
@@ -188,7 +192,9 @@ class FakeMachine:
             self.started.append(begins)
 
     # -- verbs
-    def status(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def status(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.status_is is not None:
+            return self.status_is
         cap = payload.get("maxBytes", 65536)
         assert 1 <= cap <= 131072, "the agent refuses other sizes"
         attempt, ended = self.attempt, self.install_finished_at

@@ -1,0 +1,126 @@
+"""Calls the app's HTTP functions as the Functions host does: by name order and route, over fakes with memory."""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import azure.functions as func
+
+from functions import catalog_http, hubs_http, meta_http, operations_http, tokens_http
+from localdev.host.routes import Template, split_path
+from shared.api.http import Edge
+from shared.api.prefer import Waits
+from shared.api.prices import PriceMemo
+from shared.app import App
+from shared.hubs.ports import TokenRecord
+from tests.support.world import World
+
+ADMIN_TOKEN = "an-admin-token-of-more-than-32-characters"
+BASE = "https://hublet.example.org"
+MODULES = (hubs_http, operations_http, tokens_http, catalog_http, meta_http)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The error's code, checked to be the same in body and header."""
+        assert self.headers["content-type"] == "application/problem+json", self.headers
+        assert self.headers["x-ms-error-code"] == self.json["code"]
+        return str(self.json["code"])
+
+    @property
+    def pointers(self) -> dict[str, str]:
+        return {mistake["pointer"]: mistake["code"] for mistake in self.json.get("errors", [])}
+
+
+class Api:
+    """The HTTP functions over one world. Time passes only when a handler sleeps; `while_waiting` runs at each sleep."""
+
+    def __init__(self, world: World, *, app: Callable[[], App] | None = None, max_waits: int = 8) -> None:
+        self.world = world
+        self.while_waiting: list[Callable[[], Awaitable[None] | None]] = []
+        self.sleeps = 0
+        edge = Edge(app=app or (lambda: world.app), waits=Waits(self._sleep, limit=max_waits), prices=PriceMemo())
+        functions = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+        for module in MODULES:
+            functions.register_functions(module.blueprint(edge))
+        self._functions = []
+        for function in sorted(functions.get_functions(), key=lambda function: str(function.get_function_name())):
+            trigger = json.loads(function.get_raw_bindings()[0])
+            self._functions.append((trigger["methods"], Template.parse(trigger["route"]), function.get_user_function()))
+
+    async def _sleep(self, seconds: float) -> None:
+        self.sleeps += 1
+        self.world.clock.advance(seconds)
+        for happens in self.while_waiting:
+            result = happens()
+            if result is not None:
+                await result
+
+    def token(self, owner: str, *, role: str = "user", token_id: str | None = None) -> str:
+        """A valid API token of that owner, put straight into the store."""
+        secret = "s" * 43
+        token_id = token_id or "".join(c for c in owner if c.isalnum())[:12]
+        record = TokenRecord(
+            id=token_id, owner=owner, role=role, name="", created_at=self.world.clock.now(), created_by="admin"
+        )
+        self.world.storage.tokens.rows[token_id] = (record, hashlib.sha256(secret.encode()).hexdigest())
+        return f"hlt_{token_id}_{secret}"
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        owner: str | None = "jaydoe",
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        raw: bytes | None = None,
+    ) -> Answer:
+        """`owner` None = without a token; `raw` = the body's bytes as they are."""
+        sent = {name.lower(): value for name, value in (headers or {}).items()}
+        if token is None and owner is not None:
+            token = ADMIN_TOKEN if owner == "admin" else self.token(owner)
+        if token is not None:
+            sent.setdefault("authorization", f"Bearer {token}")
+        if body is not None:
+            raw = json.dumps(body).encode()
+            sent.setdefault("content-type", "application/json")
+        parts = urlsplit(path)
+        for methods, template, handler in self._functions:
+            values = template.match(split_path(parts.path)[1:])
+            if method in methods and values is not None:
+                request = func.HttpRequest(
+                    method,
+                    BASE + path,
+                    headers=sent,
+                    params=dict(parse_qsl(parts.query)),
+                    route_params=values,
+                    body=raw or b"",
+                )
+                response = await handler(request)
+                named = {name.lower(): value for name, value in response.headers.items()}
+                return Answer(response.status_code, response.get_body(), named)
+        raise AssertionError(f"the host has no function for {method} {path}")
+
+    async def get(self, path: str, **more: Any) -> Answer:
+        return await self.send("GET", path, **more)
+
+    async def post(self, path: str, body: Any = None, **more: Any) -> Answer:
+        return await self.send("POST", path, body, **more)
+
+    async def delete(self, path: str, **more: Any) -> Answer:
+        return await self.send("DELETE", path, **more)

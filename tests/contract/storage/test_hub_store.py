@@ -1,0 +1,287 @@
+"""`HubStore`: transactions, ETags, and what stays of a deleted hub."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.errors import ConcurrentUpdate, FatalError, RetryableError
+from shared.hubs.model import Hub, LongOperation, OperationStatus, Reason, StepName, StepRecord
+from shared.hubs.ports import HubChange, HubExists, IdempotencyKeyTaken, Quota, QuotaChanged
+from shared.hubs.states import HubState
+from tests.contract.storage.worlds import World
+from tests.support.builders import (
+    HUB_ID,
+    HUB_NAME,
+    OWNER,
+    a_hub,
+    a_ready_hub,
+    an_accept,
+    an_event,
+    an_idempotency,
+    an_operation,
+    some_secrets,
+)
+from tests.support.clock import MONDAY_MORNING
+
+
+async def accept(world: World, hub: Hub | None = None) -> Hub:
+    """Creates a hub as an accepted request does."""
+    hub = hub or a_hub()
+    quota, _ = await world.hubs.admission(hub.owner, None)
+    return await world.hubs.create(an_accept(hub), with_hub(quota, hub), None)
+
+
+def with_hub(quota: Quota, hub: Hub) -> Quota:
+    return replace(quota, hubs={**quota.hubs, hub.name: hub.id})
+
+
+# ------------------------------------------------------------------ create
+
+
+async def test_an_owner_without_rows_is_admitted_with_an_empty_quota(world: World):
+    assert await world.hubs.admission(OWNER, "1" * 64) == (Quota(owner=OWNER), None)
+
+
+async def test_a_created_hub_is_there_with_quota_operation_event_and_idempotency(world: World):
+    quota, _ = await world.hubs.admission(OWNER, None)
+    created = await world.hubs.create(an_accept(), with_hub(quota, a_hub()), an_idempotency())
+
+    assert created.etag is not None
+    assert replace(created, etag=None) == a_hub()
+    assert await world.hubs.get(OWNER, HUB_NAME) == created
+    assert await world.hubs.operation(OWNER, HUB_ID, 1) == an_operation()
+    assert await world.hubs.events(OWNER, HUB_ID) == [an_event(1)]
+    quota, remembered = await world.hubs.admission(OWNER, an_idempotency().key)
+    assert quota.hubs == {HUB_NAME: HUB_ID}
+    assert quota.etag is not None
+    assert remembered == an_idempotency()
+
+
+async def test_a_second_hub_of_the_same_name_is_refused_and_changes_nothing(world: World):
+    first = await accept(world)
+    quota, _ = await world.hubs.admission(OWNER, None)
+    other = a_hub(id="physics-zzzzzz")
+    with pytest.raises(HubExists):
+        await world.hubs.create(an_accept(other), with_hub(quota, other), an_idempotency())
+
+    assert await world.hubs.get(OWNER, HUB_NAME) == first
+    assert await world.hubs.operation(OWNER, other.id, 1) is None
+    assert await world.hubs.admission(OWNER, an_idempotency().key) == (quota, None)
+
+
+async def test_a_create_that_read_an_old_quota_is_refused_and_changes_nothing(world: World):
+    await accept(world)
+    old, _ = await world.hubs.admission(OWNER, None)
+    await accept(world, a_hub(name="chemistry"))
+    biology = a_hub(name="biology")
+    with pytest.raises(QuotaChanged):
+        await world.hubs.create(an_accept(biology), with_hub(old, biology), None)
+
+    assert await world.hubs.get(OWNER, "biology") is None
+    fresh, _ = await world.hubs.admission(OWNER, None)
+    assert set(fresh.hubs) == {HUB_NAME, "chemistry"}
+    await world.hubs.create(an_accept(biology), with_hub(fresh, biology), None)
+
+
+async def test_two_first_creates_of_one_owner_cannot_both_win(world: World):
+    empty, _ = await world.hubs.admission(OWNER, None)
+    await world.hubs.create(an_accept(), with_hub(empty, a_hub()), None)
+    chemistry = a_hub(name="chemistry")
+    with pytest.raises(QuotaChanged):
+        await world.hubs.create(an_accept(chemistry), with_hub(empty, chemistry), None)
+
+
+async def test_an_idempotency_key_is_used_once(world: World):
+    quota, _ = await world.hubs.admission(OWNER, None)
+    await world.hubs.create(an_accept(), with_hub(quota, a_hub()), an_idempotency())
+    quota, _ = await world.hubs.admission(OWNER, None)
+    chemistry = a_hub(name="chemistry")
+    with pytest.raises(IdempotencyKeyTaken):
+        await world.hubs.create(an_accept(chemistry), with_hub(quota, chemistry), an_idempotency())
+    assert await world.hubs.get(OWNER, "chemistry") is None
+
+
+async def test_a_hub_id_that_came_up_before_must_be_chosen_again(world: World):
+    hub = await accept(world)
+    await world.hubs.bury(HubChange(hub=replace(hub, state=HubState.DELETED)))
+    quota, _ = await world.hubs.admission(OWNER, None)
+    with pytest.raises(RetryableError, match="HubIdTaken"):
+        await world.hubs.create(an_accept(), with_hub(quota, a_hub()), None)
+
+
+async def test_owners_do_not_see_each_other(world: World):
+    await accept(world)
+    assert await world.hubs.get("somebody-else", HUB_NAME) is None
+    assert await world.hubs.list("somebody-else") == []
+    assert await world.hubs.operation("somebody-else", HUB_ID, 1) is None
+    assert await world.hubs.events("somebody-else", HUB_ID) == []
+    assert (await world.hubs.admission("somebody-else", None))[0].hubs == {}
+
+
+async def test_hubs_are_listed_by_name_without_any_other_row(world: World):
+    for name in ("zoology", "algebra", "music"):
+        await accept(world, a_hub(name=name))
+    assert [hub.name for hub in await world.hubs.list(OWNER)] == ["algebra", "music", "zoology"]
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a#b?c", "..", "x" * 2000, "hub!physics", "ü\n", "a'b or true"])
+async def test_names_that_nobody_can_have_are_simply_not_found(world: World, name: str):
+    await accept(world)
+    assert await world.hubs.get(OWNER, name) is None
+    assert await world.hubs.operation(OWNER, name, 1) is None
+    assert await world.hubs.gone(name, name) is None
+    assert await world.hubs.events(OWNER, name) == []
+
+
+@pytest.mark.parametrize("owner", ["a/b#c?d\\e", "Ärzte & Söhne", "x" * 900, "o'hara"])
+async def test_any_text_can_be_an_owner(world: World, owner: str):
+    await accept(world, a_hub(owner=owner))
+    assert [hub.owner for hub in await world.hubs.list(owner)] == [owner]
+
+
+# ------------------------------------------------------------------ commit
+
+
+async def test_a_saved_hub_comes_back_as_it_was(world: World):
+    hub = await accept(world)
+    saved = await world.hubs.commit(HubChange(hub=a_ready_hub(etag=hub.etag), events=(an_event(12),)))
+    assert saved.etag not in (None, hub.etag)
+    assert await world.hubs.get(OWNER, HUB_NAME) == saved == a_ready_hub(etag=saved.etag)
+
+
+async def test_a_stale_save_is_refused_and_changes_nothing(world: World):
+    stale = await accept(world)
+    saved = await world.hubs.commit(HubChange(hub=replace(stale, pass_number=2)))
+    finished = an_operation(status=OperationStatus.SUCCEEDED)
+    with pytest.raises(ConcurrentUpdate):
+        await world.hubs.commit(HubChange(hub=stale, events=(an_event(2),), operations=(finished,)))
+    assert await world.hubs.get(OWNER, HUB_NAME) == saved
+    assert await world.hubs.events(OWNER, HUB_ID) == [an_event(1)]
+    assert await world.hubs.operation(OWNER, HUB_ID, 1) == an_operation()
+
+
+async def test_a_save_of_a_hub_that_is_gone_is_a_concurrent_update(world: World):
+    hub = await accept(world)
+    await world.hubs.bury(HubChange(hub=hub))
+    with pytest.raises(ConcurrentUpdate):
+        await world.hubs.commit(HubChange(hub=hub))
+
+
+async def test_a_hub_that_was_never_read_cannot_be_saved(world: World):
+    with pytest.raises(FatalError, match="NotStored"):
+        await world.hubs.commit(HubChange(hub=a_hub()))
+
+
+async def test_an_event_number_is_used_once(world: World):
+    hub = await accept(world)
+    with pytest.raises(ConcurrentUpdate):
+        await world.hubs.commit(HubChange(hub=replace(hub, pass_number=2), events=(an_event(1),)))
+    assert await world.hubs.get(OWNER, HUB_NAME) == hub
+
+
+async def test_an_operation_ends_in_the_transaction_of_its_hub(world: World):
+    hub = await accept(world)
+    ended = an_operation(status=OperationStatus.SUCCEEDED, ended_at=MONDAY_MORNING + timedelta(minutes=8))
+    following = an_operation(generation=2, kind="delete", status=OperationStatus.RUNNING)
+    await world.hubs.commit(HubChange(hub=hub, operations=(an_operation(), ended, following)))
+    assert await world.hubs.operation(OWNER, HUB_ID, 1) == ended
+    assert await world.hubs.operation(OWNER, HUB_ID, 2) == following
+
+
+async def test_events_come_oldest_first_and_the_newest_are_kept_when_there_are_too_many(world: World):
+    hub = await accept(world)
+    hub = await world.hubs.commit(HubChange(hub=hub, events=tuple(an_event(seq) for seq in range(2, 12))))
+    await world.hubs.commit(HubChange(hub=hub, events=(an_event(12, cause=Reason(code="C", message="m")),)))
+    events = await world.hubs.events(OWNER, HUB_ID)
+    assert [event.seq for event in events] == list(range(1, 13))
+    assert events[-1].cause == Reason(code="C", message="m")
+    assert [event.seq for event in await world.hubs.events(OWNER, HUB_ID, top=3)] == [10, 11, 12]
+
+
+async def test_a_hub_larger_than_one_property_comes_back_whole(world: World):
+    hub = await accept(world)
+    large = replace(
+        hub,
+        operation=LongOperation(kind="vm", handle="https://example.test/" + "h" * 40_000, begun_at=MONDAY_MORNING),
+        steps={StepName.INSTALL: StepRecord(name=StepName.INSTALL, data={"text": "\U0001f680ä" * 20_000})},
+    )
+    saved = await world.hubs.commit(HubChange(hub=large))
+    assert await world.hubs.get(OWNER, HUB_NAME) == saved == replace(large, etag=saved.etag)
+    smaller = await world.hubs.commit(HubChange(hub=replace(hub, etag=saved.etag)))
+    assert await world.hubs.get(OWNER, HUB_NAME) == smaller
+    assert smaller.operation is None
+
+
+async def test_a_steps_memory_comes_back_as_json(world: World):
+    hub = await accept(world)
+    record = StepRecord(name=StepName.HTTPS, data={"tuple": (1, 2), "none": None, "nested": {"x": [True, 1.5]}})
+    await world.hubs.commit(HubChange(hub=hub.with_step(record)))
+    found = await world.hubs.get(OWNER, HUB_NAME)
+    assert found is not None
+    assert found.step(StepName.HTTPS).data == {"tuple": [1, 2], "none": None, "nested": {"x": [True, 1.5]}}
+
+
+# ------------------------------------------------------------------ bury
+
+
+def burial(hub: Hub) -> HubChange:
+    deleted = replace(hub, state=HubState.DELETED, state_since=MONDAY_MORNING + timedelta(hours=1))
+    ended = an_operation(generation=2, kind="delete", status=OperationStatus.SUCCEEDED)
+    return HubChange(hub=deleted, events=(an_event(2, to_state="deleted"),), operations=(ended,))
+
+
+async def test_a_buried_hub_leaves_its_history_and_frees_its_name(world: World):
+    hub = await accept(world)
+    await world.secrets.create(OWNER, HUB_ID, some_secrets())
+    await world.hubs.bury(burial(hub))
+
+    assert await world.hubs.get(OWNER, HUB_NAME) is None
+    assert await world.hubs.list(OWNER) == []
+    assert await world.secrets.get(OWNER, HUB_ID) is None
+    gone = await world.hubs.gone(OWNER, HUB_ID)
+    assert gone is not None
+    assert gone.deleted_at == MONDAY_MORNING + timedelta(hours=1)
+    assert gone.hub == replace(burial(hub).hub, etag=None)
+    assert [event.seq for event in await world.hubs.events(OWNER, HUB_ID)] == [1, 2]
+    operation = await world.hubs.operation(OWNER, HUB_ID, 2)
+    assert operation is not None
+    assert operation.status is OperationStatus.SUCCEEDED
+    quota, _ = await world.hubs.admission(OWNER, None)
+    assert quota.hubs == {}
+    again = a_hub(id="physics-zzzzzz")
+    await world.hubs.create(an_accept(again), with_hub(quota, again), None)
+
+
+async def test_burying_without_secrets_works(world: World):
+    await world.hubs.bury(burial(await accept(world)))
+    assert await world.hubs.gone(OWNER, HUB_ID) is not None
+
+
+async def test_burying_twice_does_nothing_even_when_the_name_is_taken_again(world: World):
+    hub = await accept(world)
+    await world.hubs.bury(burial(hub))
+    await world.hubs.bury(burial(hub))
+    again = await accept(world, a_hub(id="physics-zzzzzz"))
+    await world.hubs.bury(burial(hub))
+    assert await world.hubs.get(OWNER, HUB_NAME) == again
+    assert (await world.hubs.admission(OWNER, None))[0].hubs == {HUB_NAME: again.id}
+
+
+async def test_a_stale_burial_is_refused_and_changes_nothing(world: World):
+    stale = await accept(world)
+    await world.secrets.create(OWNER, HUB_ID, some_secrets())
+    saved = await world.hubs.commit(HubChange(hub=replace(stale, pass_number=2)))
+    with pytest.raises(ConcurrentUpdate):
+        await world.hubs.bury(burial(stale))
+    assert await world.hubs.get(OWNER, HUB_NAME) == saved
+    assert await world.hubs.gone(OWNER, HUB_ID) is None
+    assert await world.secrets.get(OWNER, HUB_ID) is not None
+    assert (await world.hubs.admission(OWNER, None))[0].hubs == {HUB_NAME: HUB_ID}
+
+
+async def test_burying_one_hub_leaves_the_others_in_the_quota(world: World):
+    hub = await accept(world)
+    await accept(world, a_hub(name="chemistry"))
+    await world.hubs.bury(burial(hub))
+    assert set((await world.hubs.admission(OWNER, None))[0].hubs) == {"chemistry"}

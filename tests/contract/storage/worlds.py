@@ -1,0 +1,134 @@
+"""One storage world: fakes, or adapters over Azurite. Tests do not know which."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from shared.adapters.entropy import SystemEntropy
+from shared.adapters.storage.cache import TableCache
+from shared.adapters.storage.client import StorageClients, TransportObserver
+from shared.adapters.storage.due import TableDue
+from shared.adapters.storage.hub_table import TableHubStore
+from shared.adapters.storage.identity import StoredDeploymentIdentity
+from shared.adapters.storage.index import TableHubIndex
+from shared.adapters.storage.logs import TableLogStore
+from shared.adapters.storage.secrets import SealedSecretStore
+from shared.adapters.storage.tokens import TableTokenStore
+from shared.adapters.storage.work_queue import QUEUE, StorageWorkQueue
+from shared.hubs import messages, ports
+from shared.hubs.model import Hub, Message
+from tests.support.builders import a_hub, an_accept, some_settings
+from tests.support.clock import FakeClock
+from tests.support.fake_storage import FakeQueue, fake_storage
+
+
+@dataclass(frozen=True)
+class World:
+    """`received` takes every message that is visible now."""
+
+    clock: FakeClock
+    hubs: ports.HubStore
+    index: ports.HubIndex
+    queue: ports.WorkQueue
+    due: ports.DueTable
+    logs: ports.LogStore
+    secrets: ports.SecretStore
+    tokens: ports.TokenStore
+    cache: ports.Cache
+    identity: ports.DeploymentIdentity
+    received: Callable[[], Awaitable[list[Message]]]
+
+
+def fake_world() -> World:
+    clock = FakeClock()
+    storage = fake_storage(clock)
+
+    async def received() -> list[Message]:
+        return _drain(storage.queue)
+
+    return World(
+        clock=clock,
+        hubs=storage.hubs,
+        index=storage.index,
+        queue=storage.queue,
+        due=storage.due,
+        logs=storage.logs,
+        secrets=storage.secrets,
+        tokens=storage.tokens,
+        cache=storage.cache,
+        identity=storage.identity,
+        received=received,
+    )
+
+
+def _drain(queue: FakeQueue) -> list[Message]:
+    found = []
+    while (message := queue.take()) is not None:
+        found.append(message)
+    return found
+
+
+def connect(connection_string: str, observer: TransportObserver | None = None, prefix: str = "") -> StorageClients:
+    """Clients whose tables and queues nobody else has."""
+    return StorageClients(
+        some_settings(AzureWebJobsStorage=connection_string),
+        prefix=prefix or f"t{uuid.uuid4().hex[:12]}",
+        transport_observer=observer,
+    )
+
+
+def real_world(storage: StorageClients) -> World:
+    clock = FakeClock()
+    settings = some_settings()
+
+    async def received() -> list[Message]:
+        client = storage.queue_client(QUEUE)
+        return [messages.decode(found.content) async for found in client.receive_messages(messages_per_page=32)]
+
+    return World(
+        clock=clock,
+        hubs=TableHubStore(storage),
+        index=TableHubIndex(storage),
+        queue=StorageWorkQueue(storage),
+        due=TableDue(storage),
+        logs=TableLogStore(storage),
+        secrets=SealedSecretStore(storage, settings.seal_keys),
+        tokens=TableTokenStore(storage, clock),
+        cache=TableCache(storage, clock),
+        identity=StoredDeploymentIdentity(storage, SystemEntropy()),
+        received=received,
+    )
+
+
+class Wire:
+    """Every request that left, as `METHOD path`. `lose` makes the next answers to such requests disappear on their
+    way back: the request took effect and nobody knows."""
+
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+        self._lost: list[str] = []
+
+    def lose(self, *beginnings: str) -> None:
+        self._lost.extend(beginnings)
+
+    def __call__(self, method: str, url: str, status: int | None) -> None:
+        from azure.core.exceptions import ServiceResponseError
+
+        request = f"{method} {url.split('?')[0].rpartition('/')[2]}"
+        self.requests.append(request)
+        lost = next((beginning for beginning in self._lost if request.startswith(beginning)), None)
+        if lost is not None:
+            self._lost.remove(lost)
+            raise ServiceResponseError("the connection was reset")
+
+    def take(self) -> list[str]:
+        taken, self.requests = self.requests, []
+        return taken
+
+
+async def created(storage: StorageClients, hub: Hub | None = None) -> Hub:
+    """Stores a hub as an accepted request does."""
+    hub = hub or a_hub()
+    store = TableHubStore(storage)
+    quota, _ = await store.admission(hub.owner, None)
+    return await store.create(an_accept(hub), replace(quota, hubs={**quota.hubs, hub.name: hub.id}), None)

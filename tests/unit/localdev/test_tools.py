@@ -1,0 +1,84 @@
+"""Small decisions of ./dev: packages, node, ports, settings."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from localdev import func_host
+from localdev.azurite import connection_string, read_endpoints
+from localdev.processes import ChildFailed
+from localdev.setup import node_major
+from localdev.stack import Secrets, app_settings, write_private
+from localdev.testing import PACKAGES, missing_packages, read_packages
+
+FACTS = {
+    "arm": "https://127.0.0.1:1",
+    "sim": "https://127.0.0.1:1/_sim",
+    "ca": "/ca.pem",
+    "identityEndpoint": "http://127.0.0.1:2/msi/token",
+    "identityHeader": "h",
+    "prices": "https://127.0.0.1:1/prices",
+    "subscriptionId": "s",
+    "bootstrapUrl": "https://127.0.0.1:1/_sim/bootstrap.py",
+    "bootstrapSha256": "0" * 64,
+    "egressAddress": "127.77.0.2",
+}
+
+
+def test_every_line_of_our_package_list_names_command_and_tiers() -> None:
+    packages = {package.name: package for package in read_packages(PACKAGES.read_text(encoding="utf-8"))}
+    assert {"openssh-client", "cloud-init", "shellcheck", "chromium", "azure-cli"} <= packages.keys()
+    assert all(package.command and package.tiers for package in packages.values())
+
+
+def test_a_missing_package_is_found_for_the_tiers_that_need_it() -> None:
+    packages = read_packages("no-such-package # no-such-command-anywhere: e2e\n# a comment\n\n")
+    assert [package.name for package in missing_packages(packages, ["unit", "e2e"])] == ["no-such-package"]
+    assert missing_packages(packages, ["unit"]) == []
+
+
+def test_a_package_line_without_its_command_is_refused() -> None:
+    with pytest.raises(ValueError, match="curl"):
+        read_packages("curl\n")
+
+
+@pytest.mark.parametrize(("text", "major"), [("v20.20.2\n", 20), ("v8.1.0", 8), ("", 0), ("what", 0)])
+def test_node_versions(text: str, major: int) -> None:
+    assert node_major(text) == major
+
+
+def test_azurite_is_ready_when_all_three_services_listen() -> None:
+    lines = [f"Azurite {name} service is successfully listening at http://127.0.0.1:{port}" for name, port in
+             (("Blob", 1), ("Queue", 2), ("Table", 3))]  # fmt: skip
+    assert read_endpoints("\n".join(lines[:2])) is None
+    endpoints = read_endpoints("\n".join(lines))
+    assert endpoints is not None
+    assert "QueueEndpoint=http://127.0.0.1:2/devstoreaccount1;" in connection_string(endpoints)
+
+
+def test_the_apps_settings_come_from_the_simulator() -> None:
+    made = Secrets.make()
+    settings = app_settings("storage", FACTS, made, 10.0)
+    assert settings["HUBLET_EGRESS_CIDRS"] == "127.77.0.2/32"
+    assert settings["HUBLET_REACH_ENDPOINT"] == "https://127.0.0.1:1/_sim/reach"
+    assert settings["HUBLET_POLL_SCALE"] == "10"
+    assert settings["HUBLET_ADMIN_TOKEN"] == made.admin_token
+    assert all(isinstance(value, str) for value in settings.values())
+
+
+def test_kept_secrets_are_the_same_next_time_and_private(tmp_path: Path) -> None:
+    file = tmp_path / "secrets.json"
+    assert Secrets.kept_in(file) == Secrets.kept_in(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_local_settings_of_a_person_are_never_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "local.settings.json"
+    func_host.write_local_settings(file, {"A": "1"})
+    func_host.write_local_settings(file, {"A": "2"})
+    assert json.loads(file.read_text(encoding="utf-8"))["Values"] == {"A": "2"}
+    write_private(file, {"Values": {"A": "mine"}})
+    with pytest.raises(ChildFailed, match="not made by"):
+        func_host.write_local_settings(file, {"A": "3"})
+    assert json.loads(file.read_text(encoding="utf-8"))["Values"] == {"A": "mine"}

@@ -1,0 +1,115 @@
+"""Whatever a hub may be, its row gives it back."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.adapters.storage import codec, documents
+from shared.adapters.storage.table import Row
+from shared.errors import FatalError
+from shared.hubs.model import Hub, HubSpec, LongOperation, StepName, StepRecord
+from shared.hubs.ports import Gone, HubSecrets, Quota
+from tests.support.builders import a_hub, a_ready_hub, an_event, an_idempotency, an_operation
+
+TEXT = st.text(max_size=30)
+TIMES = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | NUMBERS | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+st.register_type_strategy(datetime, TIMES)
+
+
+def hubs() -> st.SearchStrategy[Hub]:
+    steps = st.fixed_dictionaries(
+        {},
+        optional={
+            name: st.builds(
+                StepRecord,
+                name=st.just(name),
+                started_at=st.none() | TIMES,
+                finished_at=st.none() | TIMES,
+                tries=st.integers(0, 1000),
+                data=st.dictionaries(TEXT, JSON, max_size=3),
+            )
+            for name in StepName
+        },
+    )
+    numbers = st.integers(0, 2**31 - 1)
+    return st.builds(
+        Hub,
+        generation=numbers,
+        pass_number=numbers,
+        steps=steps,
+        spec=st.builds(
+            HubSpec,
+            memory_per_person_gib=st.none() | NUMBERS,
+            tags=st.dictionaries(TEXT, TEXT, max_size=2),
+            fallback=st.just(a_hub().spec.fallback),
+        ),
+        operation=st.none() | st.builds(LongOperation, handle=st.text(max_size=20)),
+        price=st.just(a_ready_hub().price),
+        acceptance=st.just(a_ready_hub().acceptance),
+        etag=st.none(),
+    )
+
+
+def read_back(entity: dict[str, Any]) -> Row:
+    assert all(isinstance(value, str | int | bytes) for value in entity.values())
+    return Row(entity, "etag")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(hubs())
+def test_a_hub_comes_back_from_its_row(hub: Hub):
+    assert codec.hub_from(read_back(codec.hub_entity(hub))) == replace(hub, etag="etag")
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(hubs(), TIMES)
+def test_a_deleted_hub_comes_back_without_its_long_operation(hub: Hub, deleted_at: datetime):
+    gone = codec.gone_from(read_back(codec.gone_entity(Gone(hub=hub, deleted_at=deleted_at))))
+    assert gone == Gone(hub=replace(hub, operation=None), deleted_at=deleted_at)
+
+
+def test_the_rows_beside_a_hub_come_back():
+    hub = a_hub()
+    assert codec.event_from(read_back(codec.event_entity(hub, an_event(3)))) == an_event(3)
+    assert codec.operation_from(read_back(codec.operation_entity(hub.owner, an_operation()))) == an_operation()
+    record = an_idempotency()
+    assert codec.idempotency_from(read_back(codec.idempotency_entity(hub.owner, record))) == record
+    quota = Quota(owner=hub.owner, hubs={"a": "a-ab2cd3"}, etag="etag")
+    assert codec.quota_from(hub.owner, read_back(codec.quota_entity(quota))) == quota
+
+
+def test_a_long_handle_has_properties_of_its_own():
+    operation = LongOperation(kind="vm", handle="h" * 70_000, begun_at=a_hub().created_at)
+    entity = codec.hub_entity(a_hub(operation=operation))
+    assert {name for name in entity if name.startswith("handle")} == {"handle0", "handle1", "handle2"}
+    assert "hhh" not in (documents.join(entity) or "")
+    assert codec.hub_from(Row(entity, "e")).operation == operation
+
+
+def test_times_come_back_in_utc():
+    found = codec.hub_from(Row(codec.hub_entity(a_hub()), "e"))
+    assert found.created_at.utcoffset() == a_hub().created_at.utcoffset()
+    assert found.created_at.isoformat() == a_hub().created_at.isoformat()
+
+
+def test_a_field_that_an_older_version_did_not_write_takes_its_default():
+    entity = codec.hub_entity(a_hub())
+    entity["doc0"] = entity["doc0"].replace('"conditions":[],', "").replace('"url":null,', "")
+    assert codec.hub_from(Row(entity, "e")) == a_hub(etag="e")
+
+
+def test_an_unreadable_document_names_its_fields_and_none_of_its_values():
+    with pytest.raises(FatalError, match="host_private_key") as caught:
+        codec.from_json(HubSecrets, {"admin_password": "correct-horse-battery"}, "The secrets")
+    assert "correct-horse-battery" not in str(caught.value)
+    assert caught.value.__cause__ is None
