@@ -23,12 +23,13 @@ def blueprint(app: "Callable[[], App]") -> func.Blueprint:
     @bp.queue_trigger(arg_name="msg", queue_name=QUEUE, connection=CONNECTION)
     async def work_queue(msg: func.QueueMessage) -> None:
         from shared.hubs.lifecycle import advance
+        from shared.steps import STEPS
 
         message = readable(msg)
         if message is None:
             return
         with log.bound(hub_id=message.hub_id, message_id=msg.id, pass_number=message.pass_number):
-            await advance(app(), message)
+            await advance(app(), STEPS, message)
 
     return bp
 

@@ -1,12 +1,9 @@
 """The one composition root: `App` holds the ports, `build_app` is the only place that makes adapters."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.clock import Clock, SystemClock
 from shared.hubs import ports
-from shared.hubs.model import StepName
-from shared.hubs.visit import Step
 from shared.settings import Settings
 
 
@@ -35,7 +32,6 @@ class App:
     on_vm: ports.OnVm
     hub_http: ports.HubHttp
     reach: ports.Reach
-    steps: Mapping[StepName, Step]
 
 
 def build_app(settings: Settings) -> App:
@@ -62,7 +58,6 @@ def build_app(settings: Settings) -> App:
     from shared.adapters.storage.secrets import SealedSecretStore
     from shared.adapters.storage.tokens import TableTokenStore
     from shared.adapters.storage.work_queue import StorageWorkQueue
-    from shared.steps import STEPS
 
     clock = SystemClock()
     entropy = SystemEntropy()
@@ -92,5 +87,4 @@ def build_app(settings: Settings) -> App:
         on_vm=SshAgent(reach),
         hub_http=BrowserHubHttp(reach, settings),
         reach=reach,
-        steps=STEPS,
     )

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from shared.errors import ConcurrentUpdate, RetryableError, UserError
-from shared.hubs.lifecycle import due_after, work_message
+from shared.hubs.dispatch import due_after, work_message
+from shared.hubs.goals import begin_deletion, operation_of
 from shared.hubs.model import (
     HUB_NAME,
     Event,
@@ -33,7 +34,7 @@ from shared.hubs.ports import (
     QuotaChanged,
     TokenRecord,
 )
-from shared.hubs.states import Goal, HubEvent, HubState
+from shared.hubs.states import Goal, HubState
 from shared.hubs.visit import Visit
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ async def create_hub(
             from_state=None,
             to_state=str(hub.state),
         )
-        operation = _operation(hub, "create", OperationStatus.NOT_STARTED)
+        operation = operation_of(hub, "create", OperationStatus.NOT_STARTED)
         record = (
             Idempotency(
                 key=idempotency.key_sha256,
@@ -133,10 +134,8 @@ async def create_hub(
                 replace(quota, hubs={**quota.hubs, hub.name: hub.id}),
                 record,
             )
-        except (QuotaChanged, IdempotencyKeyTaken):
-            continue
-        except HubExists:
-            raise await _taken(app, owner, chosen) from None
+        except (QuotaChanged, IdempotencyKeyTaken, HubExists):
+            continue  # a rival was faster: what it wrote is seen at the next reading, and judged there
         return Created(stored, operation)
     raise RetryableError(
         "TooManyConcurrentCreates",
@@ -234,20 +233,8 @@ async def _replay(app: "App", principal: Principal, remembered: Idempotency, req
         hub = gone.hub
     operation = await app.hubs.operation(principal.owner, remembered.hub_id, remembered.generation)
     if operation is None:
-        operation = _operation(hub, "create", OperationStatus.NOT_STARTED)
+        operation = operation_of(hub, "create", OperationStatus.NOT_STARTED)
     return Created(hub, operation, replayed=True)
-
-
-def _operation(hub: Hub, kind: str, status: OperationStatus) -> Operation:
-    return Operation(
-        hub_id=hub.id,
-        hub_name=hub.name,
-        owner=hub.owner,
-        generation=hub.generation,
-        kind=kind,
-        status=status,
-        created_at=hub.updated_at,
-    )
 
 
 # ------------------------------------------------------------------ find
@@ -325,7 +312,7 @@ async def delete_hub(app: "App", principal: Principal, hub: Hub, *, request_id: 
     for _ in range(CREATE_TRIES):
         if hub.goal is Goal.DELETED:
             known = await app.hubs.operation(hub.owner, hub.id, hub.generation)
-            return hub, known or _operation(hub, "delete", OperationStatus.RUNNING)
+            return hub, known or operation_of(hub, "delete", OperationStatus.RUNNING)
         changed, operation = await _ask_for_deletion(app, principal.owner, hub, request_id)
         if changed is not None:
             return changed, operation
@@ -348,28 +335,6 @@ async def _ask_for_deletion(app: "App", actor: str, hub: Hub, request_id: str) -
         return None, operation
     await app.queue.put(work_message(visit.hub, now))
     return visit.hub, operation
-
-
-def begin_deletion(visit: Visit, message: str, *, request_id: str = "") -> None:
-    """Goal `deleted`, next generation; the operation that ran ends `Canceled`, a new one begins."""
-    hub, now = visit.hub, visit.now
-    if hub.state not in (HubState.READY, HubState.FAILED):
-        visit.operations.append(
-            replace(
-                _operation(replace(hub, updated_at=hub.created_at), "create", OperationStatus.CANCELED),
-                ended_at=now,
-            )
-        )
-    visit.update(
-        goal=Goal.DELETED,
-        generation=hub.generation + 1,
-        pass_number=1,
-        operation=None,
-        updated_at=now,
-        request_id=request_id or hub.request_id,
-    )
-    visit.move(HubEvent.DELETE, message)
-    visit.operations.append(_operation(visit.hub, "delete", OperationStatus.RUNNING))
 
 
 # ------------------------------------------------------------------ secrets

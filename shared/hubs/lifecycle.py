@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, assert_never
 from shared import log
 from shared.errors import ConcurrentUpdate, HubletError, RetryableError
 from shared.hubs import power, removal
-from shared.hubs.model import Attempt, Hub, Message, Operation, OperationStatus, Reason, StepName
-from shared.hubs.ports import DueRow, IndexEntry
+from shared.hubs.dispatch import Drop, LookAgain, Run, due_after, fence, work_message
+from shared.hubs.goals import begin_deletion, operation_of
+from shared.hubs.model import Attempt, Hub, Message, OperationStatus, Reason, StepName
+from shared.hubs.ports import IndexEntry
 from shared.hubs.states import Goal, HubEvent, HubState
-from shared.hubs.visit import Done, Visit, Wait
+from shared.hubs.visit import Done, Step, Visit, Wait
 
 if TYPE_CHECKING:
     from shared.app import App
-
-ROW_GRACE = timedelta(seconds=60)
-"""How long a message may wait for its row: an accept has 15 s in all, so after this the row never comes."""
 
 LOOK_AGAIN_S = 5
 VISIT_BUDGET_S = 10.0
@@ -39,9 +38,7 @@ class Deadline:
 
 
 DEADLINES: Mapping[StepName, Deadline] = {
-    StepName.GROUP: Deadline(
-        timedelta(minutes=10), "made in a second; a name in deletion blocks up to 8 min"
-    ),
+    StepName.GROUP: Deadline(timedelta(minutes=10), "made in a second; a name in deletion blocks up to 8 min"),
     StepName.NETWORK: Deadline(timedelta(minutes=15), "NSG and VNet take seconds; throttling may stretch it"),
     StepName.MACHINE: Deadline(timedelta(minutes=45), "Azure itself gives up after 40 min (OSProvisioningTimedOut)"),
     StepName.ADDRESS: Deadline(timedelta(minutes=10), "a static address is there at the first read"),
@@ -53,6 +50,9 @@ DEADLINES: Mapping[StepName, Deadline] = {
     StepName.ACCEPT: Deadline(timedelta(minutes=15), "a first server start can take over a minute"),
     StepName.LOCK: Deadline(timedelta(minutes=15), "one NSG update and a probe"),
 }
+
+type Steps = Mapping[StepName, Step]
+"""The registry of steps (`shared.steps.STEPS`), handed in so that the domain does not know them."""
 
 _MOVES: Mapping[StepName, tuple[HubEvent, str]] = {
     StepName.BOOT: (HubEvent.MACHINE_REACHABLE, "The machine answers over SSH with its expected host key."),
@@ -144,69 +144,10 @@ def _deadline_passed(step: StepName, last_error: Reason | None) -> Reason:
     )
 
 
-# ------------------------------------------------------------------ messages
-
-
-def work_message(hub: Hub, now: datetime) -> Message:
-    """The message that lets a worker look at this hub in its present pass."""
-    return Message(
-        owner=hub.owner,
-        name=hub.name,
-        hub_id=hub.id,
-        generation=hub.generation,
-        pass_number=hub.pass_number,
-        first_seen=now,
-    )
-
-
-def due_after(hub: Hub, now: datetime, delay_s: float, *, redrive_s: float = 60) -> DueRow:
-    """The safety net for the same pass: looked at `redrive_s` after the message should have been."""
-    return DueRow(
-        at=now + timedelta(seconds=delay_s + redrive_s),
-        hub_id=hub.id,
-        owner=hub.owner,
-        name=hub.name,
-        kind="pass",
-        generation=hub.generation,
-        pass_number=hub.pass_number,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class LookAgain:
-    """The row is not there yet: put the same message again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    hub: Hub
-
-
-def fence(hub: Hub | None, message: Message, now: datetime) -> Drop | LookAgain | Run:
-    """Whether this message may cause anything. Pure.
-
-    One pass ahead of the row means the row of the visit that put it was not saved: that visit is done again.
-    """
-    if hub is None:
-        return LookAgain() if now - message.first_seen < ROW_GRACE else Drop("no such hub")
-    if hub.id != message.hub_id:
-        return Drop("another hub of that name")
-    if hub.generation != message.generation:
-        return Drop("another generation")
-    if message.pass_number not in (hub.pass_number, hub.pass_number + 1):
-        return Drop("another pass")
-    return Run(hub)
-
-
 # ------------------------------------------------------------------ advance
 
 
-async def advance(app: "App", message: Message) -> None:
+async def advance(app: "App", steps: Steps, message: Message) -> None:
     """One bounded visit for one message. Twice with the same message = the second is fenced off.
 
     Expected conditions never raise; what does raise is a bug or storage trouble, and counts towards poison.
@@ -224,13 +165,13 @@ async def advance(app: "App", message: Message) -> None:
     visit = Visit(app, hub)
     try:
         with log.bound(hub_id=hub.id, state=str(hub.state), pass_number=hub.pass_number):
-            await _visit_and_save(visit)
+            await _visit_and_save(visit, steps)
     except ConcurrentUpdate:
         log.info("visit_lost_race", hub_id=hub.id, pass_number=hub.pass_number)
 
 
-async def _visit_and_save(visit: Visit) -> None:
-    after = await run_visit(visit)
+async def _visit_and_save(visit: Visit, steps: Steps) -> None:
+    after = await run_visit(visit, steps)
     if visit.hub.state is HubState.DELETED:
         await removal.bury(visit)
         return
@@ -257,7 +198,7 @@ async def schedule_and_save(visit: Visit, after_s: float | None) -> None:
     await visit.checkpoint()
 
 
-async def run_visit(visit: Visit) -> float | None:
+async def run_visit(visit: Visit, steps: Steps) -> float | None:
     """Decides and acts until something has to be waited for. Returns the seconds to wait, or None when settled."""
     keep = timedelta(hours=visit.app.settings.failed_keep_hours)
     began = visit.now
@@ -266,7 +207,7 @@ async def run_visit(visit: Visit) -> float | None:
             case Begin():
                 await _begin(visit)
             case RunStep(step):
-                outcome = await _run_step(visit, step)
+                outcome = await _run_step(visit, steps[step])
                 if isinstance(outcome, Wait):
                     if not overdue(visit.hub, step, visit.now):
                         return outcome.after_s
@@ -278,8 +219,6 @@ async def run_visit(visit: Visit) -> float | None:
                 if isinstance(outcome, Wait):
                     return outcome.after_s
             case Expire():
-                from shared.hubs.commands import begin_deletion
-
                 begin_deletion(visit, "The failed hub was kept for its time and is removed now.")
             case Remove():
                 outcome = await _guard(visit, removal.ensure_gone)
@@ -305,12 +244,13 @@ async def _begin(visit: Visit) -> None:
     visit.operations.append(operation_of(visit.hub, "create", OperationStatus.RUNNING))
 
 
-async def _run_step(visit: Visit, name: StepName) -> Done | Wait:
+async def _run_step(visit: Visit, step: Step) -> Done | Wait:
+    name = step.name
     record = visit.hub.step(name)
     if record.started_at is None:
         visit.record(replace(record, started_at=visit.now))
     try:
-        outcome = await visit.app.steps[name].ensure(visit)
+        outcome = await step.ensure(visit)
     except ConcurrentUpdate:
         raise
     except RetryableError as error:
@@ -406,19 +346,6 @@ def _attempts_ended(hub: Hub, now: datetime, outcome: str, reason: Reason | None
     return tuple(
         replace(attempt, ended_at=now, outcome=outcome, reason=reason) if attempt.ended_at is None else attempt
         for attempt in hub.attempts
-    )
-
-
-def operation_of(hub: Hub, kind: str, status: OperationStatus) -> Operation:
-    """The operation row of the hub's present generation. A create began when the hub was accepted."""
-    return Operation(
-        hub_id=hub.id,
-        hub_name=hub.name,
-        owner=hub.owner,
-        generation=hub.generation,
-        kind=kind,
-        status=status,
-        created_at=hub.created_at if kind == "create" else hub.state_since,
     )
 
 

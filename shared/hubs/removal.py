@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from shared.errors import FatalError
+from shared.hubs.goals import operation_of
 from shared.hubs.long_operation import run_long
 from shared.hubs.model import Hub, OperationStatus
 from shared.hubs.ports import GroupView, HubChange, IndexEntry
@@ -64,8 +65,6 @@ def _check_ours(group: GroupView, hub: Hub, deployment: str) -> None:
 async def bury(visit: Visit) -> None:
     """The end: the row goes, `gone!` stays readable for 30 days, the operation succeeds, the quota is free again."""
     hub = visit.hub
-    from shared.hubs.lifecycle import operation_of
-
     done = replace(operation_of(hub, "delete", OperationStatus.SUCCEEDED), ended_at=visit.now)
     await visit.app.index.put(IndexEntry(hub_id=hub.id, owner=hub.owner, name=hub.name, state=str(hub.state)))
     visit.update(updated_at=visit.now)

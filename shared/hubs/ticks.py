@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared import log
-from shared.hubs.lifecycle import work_message
+from shared.hubs.dispatch import work_message
 from shared.hubs.model import Hub
 from shared.hubs.ports import DueRow
 

@@ -234,9 +234,9 @@ def child_environment() -> dict[str, str]:
 
 def kill_group(process: "subprocess.Popen[bytes]") -> None:
     """Ends a program that leads its own session, and all it started there: first politely, then for good."""
-    for number_, grace_s in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+    for ending, grace_s in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number_)
+            os.killpg(process.pid, ending)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(grace_s)
 

@@ -1,4 +1,4 @@
-"""One module per thing to ensure. `STEPS` is the registry the composition root hands to the lifecycle."""
+"""One module per thing to ensure. `STEPS` is the registry that the queue worker hands to the lifecycle."""
 
 from collections.abc import Mapping
 

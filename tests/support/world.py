@@ -110,7 +110,6 @@ class World:
             clock=self.clock,
             entropy=FakeEntropy(seed),
             keys=FakeKeyMaker(),
-            steps=STEPS,
             **ports,
         )
 
@@ -140,7 +139,7 @@ class World:
         """One worker takes one message; when it dies, the message comes back after its lease."""
         self.delivered += 1
         try:
-            await advance(self.app, message)
+            await advance(self.app, STEPS, message)
         except Crash as crash:
             self.crashes.append(str(crash))
             visible_at = self.clock.now() + timedelta(seconds=self.lease_s)

@@ -5,23 +5,19 @@ from datetime import timedelta
 
 import pytest
 
-from shared.hubs import lifecycle
+from shared.hubs import dispatch
+from shared.hubs.dispatch import Drop, LookAgain, Run, fence, work_message
 from shared.hubs.lifecycle import (
     DEADLINES,
     Begin,
     Deallocate,
-    Drop,
     Expire,
     Fail,
-    LookAgain,
     Remove,
-    Run,
     RunStep,
     Settle,
     decide,
-    fence,
     overdue,
-    work_message,
 )
 from shared.hubs.model import PROVISION, Hub, StepName, StepRecord
 from shared.hubs.states import Goal, HubState
@@ -108,4 +104,4 @@ def test_a_message_that_does_not_fit_is_dropped(change: dict[str, object]):
 def test_a_message_without_a_row_is_looked_at_again_for_a_minute_and_then_dropped():
     message = work_message(a_hub(), NOW)
     assert fence(None, message, NOW + timedelta(seconds=59)) == LookAgain()
-    assert isinstance(fence(None, message, NOW + lifecycle.ROW_GRACE), Drop)
+    assert isinstance(fence(None, message, NOW + dispatch.ROW_GRACE), Drop)

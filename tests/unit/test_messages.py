@@ -44,7 +44,15 @@ def test_any_text_is_read_or_refused(text: str):
         decode(text)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["v", "owner", "name", "hubId", "generation", "pass", "firstSeen", "x"]), inner), max_leaves=12))  # fmt: skip
+FIELDS = st.sampled_from(["v", "owner", "name", "hubId", "generation", "pass", "firstSeen", "x"])
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(FIELDS, inner),
+    max_leaves=12,
+)
+
+
+@given(DOCUMENTS)
 def test_any_json_is_refused(document: object):
     with pytest.raises(UnreadableMessage):
         decode(json.dumps(document))

@@ -6,10 +6,12 @@ from datetime import timedelta
 import pytest
 
 from shared.errors import CapacityError, FatalError, RetryableError
-from shared.hubs.lifecycle import advance, work_message
+from shared.hubs.dispatch import work_message
+from shared.hubs.lifecycle import advance
 from shared.hubs.model import PROVISION, OperationStatus
 from shared.hubs.states import HubState
 from shared.hubs.tags import DEPLOYMENT, HUB, OWNER_HASH
+from shared.steps import STEPS
 from tests.support.world import World
 
 
@@ -89,9 +91,9 @@ async def test_the_same_message_twice_does_nothing_the_second_time():
     world.clock.advance(3)
     message = world.storage.queue.take()
     assert message is not None
-    await advance(world.app, message)
+    await advance(world.app, STEPS, message)
     hub, writes = world.storage.hubs.only_hub(), len(world.storage.tape.writes)
-    await advance(world.app, replace(message, pass_number=hub.pass_number - 1))
+    await advance(world.app, STEPS, replace(message, pass_number=hub.pass_number - 1))
     assert world.storage.hubs.only_hub() == hub
     assert len(world.storage.tape.writes) == writes
 

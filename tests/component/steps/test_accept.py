@@ -1,7 +1,5 @@
 """A person that never was logs in, starts a server, computes, and leaves nothing behind."""
 
-from typing import Any
-
 import pytest
 
 from shared.errors import FatalError, RetryableError
@@ -137,9 +135,9 @@ async def test_a_server_that_took_long_to_answer_leaves_the_kernel_to_the_next_v
     bench = an_accept()
     original = bench.world.hub_http.start_server
 
-    async def slow(*arguments: Any) -> bool:
+    async def slow(url: str, user: str, password: str) -> bool:
         bench.pass_time(12)
-        return await original(*arguments)
+        return await original(url, user, password)
 
     bench.world.hub_http.start_server = slow  # type: ignore[method-assign]
     bench.world.hub_http.server_looks = 0

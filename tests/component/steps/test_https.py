@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import FatalError, RetryableError
 from shared.hubs.model import HttpsMode, HttpsSpec, StepName
-from shared.hubs.ports import Endpoint
+from shared.hubs.ports import Endpoint, TlsCheck
 from shared.hubs.visit import Done
 from tests.component.steps.bench import FQDN, StepBench
 from tests.support.builders import a_spec
@@ -84,9 +84,9 @@ async def test_a_domain_that_gets_no_certificate_is_followed_by_the_azure_name()
     bench = a_https(domain=OWN)
     original = bench.world.hub_http.tls
 
-    async def only_azure(name: str):
-        check = await original(name)
-        return check if name == FQDN else replace(check, ok=False, reason="unknown authority")
+    async def only_azure(fqdn: str) -> TlsCheck:
+        check = await original(fqdn)
+        return check if fqdn == FQDN else replace(check, ok=False, reason="unknown authority")
 
     bench.world.hub_http.tls = only_azure  # type: ignore[method-assign]
     await bench.to_end()

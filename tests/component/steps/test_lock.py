@@ -209,9 +209,9 @@ async def test_a_tunnel_that_does_not_answer_fails_the_hub():
     assert (await failure(bench)).code == "LockFailed"
 
 
-@pytest.mark.parametrize("environment", [{}, {"HUBLET_EGRESS_CIDRS": ""}], ids=["pinned", "not-pinned"])
-async def test_an_owners_network_that_contains_us_proves_the_new_key_instead(environment: dict[str, str]):
-    bench = await a_lock(ssh_from=("198.51.100.0/24",), **environment)
+@pytest.mark.parametrize("egress", [OUR_ADDRESS, ""], ids=["pinned", "not-pinned"])
+async def test_an_owners_network_that_contains_us_proves_the_new_key_instead(egress: str):
+    bench = await a_lock(ssh_from=("198.51.100.0/24",), HUBLET_EGRESS_CIDRS=egress)
     bench.world.on_vm.port_open = lambda host: True
     await bench.to_end()
     assert bench.hub.ssh.port22 == "sshFrom"
