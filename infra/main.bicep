@@ -30,7 +30,8 @@ param hubRegion string = location
 param egressCidrs string = ''
 
 @description('Contact for certificates when a request names none.')
-param httpsEmail string = ''
+@minLength(6)
+param httpsEmail string
 
 @description('Keep one instance of the HTTP functions warm: answers at once, and costs as long as it is on.')
 param alwaysReadyHttp bool = false

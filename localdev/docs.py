@@ -20,6 +20,7 @@ _SAMPLE_VALUES: Mapping[str, str] = {
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
     "HUBLET_ADMIN_TOKEN": "change-me-to-at-least-32-characters-",
     "HUBLET_SEAL_KEYS": "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+    "HUBLET_HTTPS_EMAIL": "you@example.org",
     "HUBLET_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000000",
 }
 """What the sample shows for settings that have no default. None of these is a secret of anybody."""

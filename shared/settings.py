@@ -149,7 +149,11 @@ class Settings:
         "HUBLET_HTTPS_DEFAULT_MODE", _one_of("auto", "none"), "auto", "`https.mode` of a request that names none."
     )
     https_email: str = _setting(
-        "HUBLET_HTTPS_EMAIL", _text, "", "Contact for certificates when a request names none (Let's Encrypt wants one)."
+        "HUBLET_HTTPS_EMAIL",
+        _text,
+        "",
+        "Contact for certificates when a request names none (TLJH asks for one). "
+        "Required while HUBLET_HTTPS_DEFAULT_MODE is auto.",
     )
     tljh_version: str = _setting("HUBLET_TLJH_VERSION", _text, TLJH_VERSION, "TLJH version to install.")
     tljh_bootstrap_url: str = _setting(
@@ -195,6 +199,11 @@ class Settings:
         token = values.get("admin_token", "")
         if token and len(token) < 32:
             problems.append("HUBLET_ADMIN_TOKEN is too short: at least 32 characters")
+        if values.get("https_default_mode") == "auto" and not values.get("https_email"):
+            problems.append(
+                "HUBLET_HTTPS_EMAIL is missing: certificates need a contact address "
+                "(or set HUBLET_HTTPS_DEFAULT_MODE to none, and hubs speak plain HTTP unless a request says otherwise)"
+            )
         if not problems and not values["storage"] and not values["table_service_uri"]:
             problems.append("AzureWebJobsStorage (local) or AzureWebJobsStorage__tableServiceUri (Azure) is missing")
         if problems:

@@ -38,6 +38,7 @@ def some_settings(**environment: str) -> Settings:
         {
             "AzureWebJobsStorage": "UseDevelopmentStorage=true",
             "HUBLET_SEAL_KEYS": "k1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
+            "HUBLET_HTTPS_EMAIL": "hubs@example.org",
             "HUBLET_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000001",
             **environment,
         }

@@ -9,6 +9,7 @@ GOOD = {
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
     "HUBLET_ADMIN_TOKEN": "a" * 32,
     "HUBLET_SEAL_KEYS": "k1:" + base64.b64encode(b"k" * 32).decode(),
+    "HUBLET_HTTPS_EMAIL": "hubs@example.org",
     "HUBLET_SUBSCRIPTION_ID": "11111111-2222-3333-4444-555555555555",
 }
 
@@ -34,6 +35,13 @@ def test_every_problem_is_reported_at_once_and_no_value_is_shown():
 def test_the_whole_world_is_no_egress_address(cidr: str):
     with pytest.raises(SettingsError, match="whole world"):
         Settings.from_env({**GOOD, "HUBLET_EGRESS_CIDRS": cidr})
+
+
+def test_https_by_default_needs_a_contact_address():
+    environ = {**GOOD, "HUBLET_HTTPS_EMAIL": ""}
+    with pytest.raises(SettingsError, match="HUBLET_HTTPS_EMAIL"):
+        Settings.from_env(environ)
+    assert Settings.from_env({**environ, "HUBLET_HTTPS_DEFAULT_MODE": "none"}).https_email == ""
 
 
 def test_secrets_do_not_show_in_a_repr_of_a_seal_key():

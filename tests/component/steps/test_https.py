@@ -25,7 +25,12 @@ def a_https(
     **environment: str,
 ) -> StepBench:
     spec = a_spec(https=HttpsSpec(mode=mode, domain=domain))
-    return StepBench(StepName.HTTPS, crash=crash, environment={"HUBLET_HTTPS_EMAIL": email, **environment}, spec=spec)
+    return StepBench(
+        StepName.HTTPS,
+        crash=crash,
+        environment={"HUBLET_HTTPS_EMAIL": email, "HUBLET_HTTPS_DEFAULT_MODE": "none", **environment},
+        spec=spec,
+    )
 
 
 def conditions(bench: StepBench) -> dict[str, str]:
