@@ -102,7 +102,7 @@ def blueprint(edge: Edge) -> func.Blueprint:
     @endpoint(bp, edge, routes.HUB_SSH_KEY)
     async def hub_ssh_key(call: Call) -> Reply:
         from shared.api import hub_replies
-        from shared.hubs.commands import hand_out
+        from shared.hubs.handout import hand_out
 
         out = await hand_out(call.app, call.principal, await hub_replies.find(call), "ssh-key")
         name = {"Content-Disposition": f'attachment; filename="{out.hub.name}.pem"'}
@@ -112,7 +112,7 @@ def blueprint(edge: Edge) -> func.Blueprint:
     async def hub_admin_password(call: Call) -> Reply:
         from shared.api import hub_replies
         from shared.api.token_view import AdminPasswordView
-        from shared.hubs.commands import hand_out
+        from shared.hubs.handout import hand_out
 
         out = await hand_out(call.app, call.principal, await hub_replies.find(call), "admin-password")
         return Reply.of(200, AdminPasswordView(adminUser=out.user, password=out.value, url=out.hub.url))

@@ -14,7 +14,7 @@ def blueprint(edge: Edge) -> func.Blueprint:
     async def token_create(call: Call) -> Reply:
         from shared.api.token_request import parse_token_request
         from shared.api.token_view import issued_token_view
-        from shared.hubs.commands import issue_token
+        from shared.hubs.api_tokens import issue_token
 
         app = call.app
         wanted = parse_token_request(call.document(), settings=app.settings, now=app.clock.now())
@@ -32,7 +32,7 @@ def blueprint(edge: Edge) -> func.Blueprint:
     async def token_list(call: Call) -> Reply:
         from shared.api import paging
         from shared.api.token_view import token_view
-        from shared.hubs.commands import list_tokens
+        from shared.hubs.api_tokens import list_tokens
 
         records = sorted(await list_tokens(call.app, call.principal), key=lambda record: record.id)
         shown, more = paging.page(records, call.query, lambda record: [record.id], call.url("tokens"))
@@ -42,7 +42,7 @@ def blueprint(edge: Edge) -> func.Blueprint:
     async def token_delete(call: Call) -> Reply:
         from shared.api import names
         from shared.api.problems import Problem
-        from shared.hubs.commands import revoke_token
+        from shared.hubs.api_tokens import revoke_token
 
         token_id = call.path_part("id")
         if not names.TOKEN_ID.fullmatch(token_id):

@@ -28,10 +28,8 @@ class Azurite:
     connection_string: str
 
 
-def start(
-    children: Children, node: str, *, work_dir: Path, keep_in: Path | None = None, name: str = "azurite"
-) -> Azurite:
-    """In memory, or in `keep_in` when given. Raises ChildFailed.
+def start(children: Children, node: str, *, work_dir: Path, name: str = "azurite") -> Azurite:
+    """In memory: each start is empty. Raises ChildFailed.
 
     `--skipApiVersionCheck`: current storage SDKs send API versions newer than the emulator knows.
     """
@@ -46,8 +44,7 @@ def start(
             f"--{service}KeepAliveTimeout",
             _KEEP_ALIVE_S,
         ]
-    argv += ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
-    argv += ["--location", str(keep_in)] if keep_in else ["--inMemoryPersistence"]
+    argv += ["--silent", "--disableTelemetry", "--skipApiVersionCheck", "--inMemoryPersistence"]
     child = children.start(name, argv, cwd=work_dir)
     endpoints = child.wait_until(lambda: read_endpoints(child.log_text()), _START_LIMIT_S)
     return Azurite(child, connection_string(endpoints))

@@ -4,11 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from localdev.paths import DEFAULT_PORT
 from localdev.setup import SetupFailed, ensure_all
 
 TIERS = ("unit", "component", "contract", "e2e")
-DEFAULT_PORT = 7071
-"""The port of `func start`."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,7 +31,6 @@ def run(args: argparse.Namespace) -> int:
                 UpOptions(
                     once=args.once,
                     demo=not args.no_demo,
-                    keep=args.keep,
                     func=args.host == "func",
                     time_scale=args.time_scale,
                     port=args.port,
@@ -50,6 +48,10 @@ def run(args: argparse.Namespace) -> int:
             from localdev.bench import main as bench
 
             return bench(args.rest)
+        case "docs":
+            from localdev.docs import main as docs
+
+            return docs(args.rest)
         case "lock":
             from localdev.lock import relock
 
@@ -77,7 +79,6 @@ def build_parser() -> argparse.ArgumentParser:
         "--once", action="store_true", help="stop as soon as the hub is ready: exit 0, else 1 and the cause"
     )
     up.add_argument("--no-demo", action="store_true", help="start everything, create nothing")
-    up.add_argument("--keep", action="store_true", help="keep storage, tokens and simulated Azure for the next --keep")
     up.add_argument("--host", choices=("local", "func"), default="local", help="func: Azure Functions Core Tools")
     up.add_argument(
         "--time-scale", type=_positive, default=10.0, metavar="N", help="simulated Azure's pace (default 10)"
@@ -91,6 +92,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser("check", help="the inner loop: format, lint, types, unit and component tests")
     bench = commands.add_parser("bench", help="print the performance figures that can be measured here")
     bench.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see ./dev bench --help")
+    docs = commands.add_parser("docs", help="write the documents that are generated from code")
+    docs.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see ./dev docs --help")
     commands.add_parser("lock", help="write all lock files anew from their .in files")
     commands.add_parser("setup", help="install what the other commands need, and do nothing else")
     return parser

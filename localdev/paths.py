@@ -5,7 +5,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".localdev"
 RUN = STATE / "run"
-DATA = STATE / "data"
 SESSION = STATE / "session.json"
 HUBENV = STATE / "hubenv"
 HUBENV_LOCK = ROOT / "localdev" / "hubenv" / "requirements.txt"
@@ -18,3 +17,6 @@ VENV = ROOT / ".venv"
 VENV_LOCK = ROOT / "requirements-dev.txt"
 STAMP = ".hublet-lock"
 """Inside each installed environment: a copy of the lock file it was made from. `./dev` compares it too."""
+
+DEFAULT_PORT = 7071
+"""The API's port, as with `func start`."""

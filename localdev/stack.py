@@ -8,7 +8,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +32,6 @@ class Secrets:
     def make(cls) -> "Secrets":
         key = base64.b64encode(secrets.token_bytes(32)).decode()
         return cls(secrets.token_urlsafe(32), f"local1:{key}")
-
-    @classmethod
-    def kept_in(cls, file: Path) -> "Secrets":
-        """The ones in `file`, made there when it does not exist: what is sealed must stay readable."""
-        if file.exists():
-            return cls(**json.loads(file.read_text(encoding="utf-8")))
-        made = cls.make()
-        write_private(file, asdict(made))
-        return made
 
 
 @dataclass(frozen=True)
@@ -113,7 +104,6 @@ def start_storage_and_simulator(
     folder: Path,
     *,
     time_scale: float,
-    keep: bool = False,
     simulator_args: Sequence[str] = (),
 ) -> tuple[str, Simulator]:
     """The storage connection string and the simulator, started side by side. Raises ChildFailed."""
@@ -124,8 +114,7 @@ def start_storage_and_simulator(
     argv += ["--state-dir", str(folder / "azure"), "--ready-file", str(ready)]
     argv += ["--time-scale", f"{time_scale:g}", *simulator_args]
     child = children.start("simulator", argv, cwd=paths.ROOT, env={"PATH": node.search_path()})
-    keep_in = folder / "storage" if keep else None
-    storage = azurite.start(children, node.node, work_dir=folder / "azurite", keep_in=keep_in).connection_string
+    storage = azurite.start(children, node.node, work_dir=folder / "azurite").connection_string
     facts = json.loads(child.wait_for_file(ready, _SIMULATOR_LIMIT_S))
     return storage, Simulator(child, facts)
 

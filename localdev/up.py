@@ -16,7 +16,6 @@ from typing import Any
 import aiohttp
 
 from localdev import func_host, paths
-from localdev.cli import DEFAULT_PORT
 from localdev.demo import DEMO, DEMO_REQUEST, DemoFailed, HubApi, describe, follow
 from localdev.processes import ChildFailed, Children
 from localdev.progress import Display, LineDisplay, TerminalDisplay
@@ -45,7 +44,6 @@ class UpOptions:
 
     once: bool = False
     demo: bool = True
-    keep: bool = False
     func: bool = False
     time_scale: float = 10.0
     port: int | None = None
@@ -95,19 +93,16 @@ def _run(options: UpOptions, children: Children) -> None:
 
 def _start(options: UpOptions, children: Children) -> Stack:
     node = ensure_all()
-    folder = paths.DATA if options.keep else paths.RUN / "data"
-    if not options.keep:
-        empty(folder)
+    folder = paths.RUN / "data"
+    empty(folder)
     func = func_host.find() if options.func else None
-    port = free_port(options.port, DEFAULT_PORT)
+    port = free_port(options.port, paths.DEFAULT_PORT)
     print("starting Azurite, simulated Azure and the Functions host ...", flush=True)
-    storage, simulator = start_storage_and_simulator(
-        children, node, folder, time_scale=options.time_scale, keep=options.keep
-    )
-    made = Secrets.kept_in(folder / "secrets.json") if options.keep else Secrets.make()
+    storage, simulator = start_storage_and_simulator(children, node, folder, time_scale=options.time_scale)
+    made = Secrets.make()
     settings = app_settings(storage, simulator.facts, made, options.time_scale)
     if func:
-        host, api = func_host.start(children, func, settings, port=port or DEFAULT_PORT)
+        host, api = func_host.start(children, func, settings, port=port or paths.DEFAULT_PORT)
     else:
         host, api = start_host(children, paths.RUN, settings, port=port)
     return join(storage, simulator, settings, host, api)
@@ -121,7 +116,7 @@ def _make_demo(stack: Stack, children: Children) -> None:
     print(f"\nThe hub {DEMO} is ready.\n")
     print(f"  open      {hub.get('url')}")
     if password:
-        print(f"  log in    {password['adminUser']}  {password['password']}   (shown once; reset: POST .../reset)")
+        print(f"  log in    {password['adminUser']}  {password['password']}   (kept ten minutes, then erased)")
     _print_use(stack, hub)
 
 

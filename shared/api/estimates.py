@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, TypedDict
 from shared.api.hub_view import HOURS_A_MONTH
 from shared.api.progress import rfc3339
 from shared.errors import UserError
-from shared.hubs import sizes
+from shared.hubs import commands, sizes
 from shared.hubs.pricing import price_of
-from shared.hubs.states import Goal
 
 if TYPE_CHECKING:
     from shared.api.hub_request import ParsedHub
@@ -105,19 +104,9 @@ async def estimate(app: "App", prices: "PriceMemo", parsed: "ParsedHub") -> Esti
 
 
 async def check_admission(app: "App", owner: str, name: str | None) -> None:
-    """What accepting would refuse: a taken name, one hub too many. One read, two when the name is taken.
-
-    Raises UserError `HubAlreadyExists`, `HubIsBeingDeleted` or `HubQuotaExceeded`, as `commands.create_hub` does.
-    """
+    """What accepting would refuse: a taken name, one hub too many. One read, two when the name is taken."""
     quota, _ = await app.hubs.admission(owner, None)
-    if name is not None and name in quota.hubs:
-        hub = await app.hubs.get(owner, name)
-        if hub is not None and hub.goal is Goal.DELETED:
-            raise UserError("HubIsBeingDeleted", f"A hub named '{name}' is still being deleted.", pointer="/name")
-        raise UserError("HubAlreadyExists", f"You already have a hub named '{name}'.", pointer="/name")
-    limit = app.settings.max_hubs_per_owner
-    if len(quota.hubs) >= limit:
-        raise UserError("HubQuotaExceeded", f"You have {len(quota.hubs)} hubs and may have {limit}.")
+    await commands.check_admission(app, owner, name, quota)
 
 
 async def size_list(app: "App", region: str) -> list[SizeView]:

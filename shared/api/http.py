@@ -241,7 +241,7 @@ def _response(call: Call, reply: Reply) -> func.HttpResponse:
     headers = {**SECURITY_HEADERS, "x-request-id": call.request_id, "traceparent": call.traceparent}
     if call.route.secret or reply.status >= 400:
         headers["Cache-Control"] = "no-store"
-    if reply.body:
+    if reply.status not in (204, 304):
         headers["Content-Type"] = reply.content_type
     headers.update(reply.headers)
     body = b"" if call.request.method == "HEAD" else reply.body

@@ -196,7 +196,7 @@ def parse_hub_request(document: Mapping[str, Any], *, settings: Settings, owner:
     choice = _choose_size(request, settings)
     size = request.size or (choice.size if choice else settings.size) or settings.size
     admin_user = request.admin_user or names.default_admin_user(owner)
-    mistakes += _together(request, choice, size, admin_user)
+    mistakes += _together(request, settings, choice, size, admin_user)
     refuse(mistakes)
     return ParsedHub(request.name, _spec(request, settings, size, admin_user), choice)
 
@@ -208,7 +208,9 @@ def _choose_size(request: HubRequest, settings: Settings) -> sizes.Choice | None
     return sizes.choose(settings.allowed_sizes, request.people, each, preferred=settings.size)
 
 
-def _together(request: HubRequest, choice: sizes.Choice | None, size: str, admin_user: str) -> Iterator[Mistake]:
+def _together(
+    request: HubRequest, settings: Settings, choice: sizes.Choice | None, size: str, admin_user: str
+) -> Iterator[Mistake]:
     """What is wrong between fields that are right by themselves."""
     if choice is not None and choice.size is None:
         yield Mistake(
@@ -229,9 +231,9 @@ def _together(request: HubRequest, choice: sizes.Choice | None, size: str, admin
     for index, user in enumerate(request.users or ()):
         if user == admin_user:
             yield Mistake(pointer(["users", index]), "Duplicate", "The hub's admin has an account already.")
-    notify = request.notify
-    if notify and (notify.slack_channel is not None or notify.teams_webhook is not None):
-        yield Mistake("/notify", "NotSupportedYet", "Notifications are not part of this version; leave `notify` out.")
+    mode = (https and https.mode) or settings.https_default_mode
+    if mode == "auto" and not ((https and https.email) or settings.https_email):
+        yield Mistake("/https/email", "MissingField", "A certificate needs a contact address.")
 
 
 def _spec(request: HubRequest, settings: Settings, size: str, admin_user: str) -> model.HubSpec:
@@ -239,6 +241,7 @@ def _spec(request: HubRequest, settings: Settings, size: str, admin_user: str) -
     packages = request.packages or PackagesRequest()
     limits = request.limits or LimitsRequest()
     fallback = request.fallback or FallbackRequest()
+    notify = request.notify or NotifyRequest()
     return model.HubSpec(
         size=size,
         region=request.region or settings.region,
@@ -269,6 +272,7 @@ def _spec(request: HubRequest, settings: Settings, size: str, admin_user: str) -
             regions=tuple(fallback.regions or ()),
             max_price_per_hour=fallback.max_price_per_hour,
         ),
+        notify=model.Notify(slack_channel=notify.slack_channel, teams_webhook=notify.teams_webhook),
         spot=bool(request.spot),
         people=request.people,
         memory_per_person_gib=request.memory_per_person_gib,

@@ -122,7 +122,6 @@ MISTAKES: Mapping[str, str] = MappingProxyType(
         "InThePast": "A moment that has passed.",
         "UnknownTimeZone": "Not a name of the IANA time zone database.",
         "InvalidTag": "A tag that Azure refuses, or that is ours.",
-        "NotSupportedYet": "Part of the API, but not built in this version.",
         "Contradiction": "Two fields that cannot both be as they are.",
     }
 )

@@ -60,7 +60,9 @@ class Route:
     timeout_s: float = 20.0
 
 
-_TEXT: Mapping[str, object] = MappingProxyType({"type": "string", "minLength": 1})
+_TEXT: Mapping[str, object] = MappingProxyType({"type": "string"})
+"""Without a minimum length: the Functions host drops empty query values, so nobody can refuse them."""
+
 _OFFSET: Mapping[str, object] = MappingProxyType({"type": "integer", "minimum": 0, "maximum": 2**40})
 
 _TOP = Query("top", MappingProxyType({"type": "integer", "minimum": 1, "maximum": 500}), "Entries on one page.")

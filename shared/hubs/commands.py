@@ -3,12 +3,10 @@
 Another owner's hub answers exactly like a missing one (`HubNotFound`).
 """
 
-import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from shared.errors import ConcurrentUpdate, RetryableError, UserError
 from shared.hubs.dispatch import due_after, work_message
@@ -22,17 +20,14 @@ from shared.hubs.model import (
     OperationStatus,
     Price,
     Principal,
-    Role,
 )
 from shared.hubs.ports import (
     HubChange,
     HubExists,
-    HubSecrets,
     Idempotency,
     IdempotencyKeyTaken,
     Quota,
     QuotaChanged,
-    TokenRecord,
 )
 from shared.hubs.states import Goal, HubState
 from shared.hubs.visit import Visit
@@ -45,9 +40,6 @@ CREATE_TRIES = 8
 
 ACCEPT_DELAY_S = 2
 """The first message becomes visible after the row that it needs is there, as a rule."""
-
-HAND_OUT_WINDOW = timedelta(minutes=10)
-"""A secret may be fetched again by the same principal for this long: a lost answer must not lock anyone out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +91,7 @@ async def create_hub(
         if remembered is not None and idempotency is not None:
             return await _replay(app, principal, remembered, idempotency)
         chosen = name or _free_name(owner, quota)
-        await _check_admission(app, owner, chosen, quota)
+        await check_admission(app, owner, chosen, quota)
         hub = _new_hub(app, principal, spec, chosen, request_id, price)
         if queued is not None and queued[1] == chosen:
             hub = replace(hub, id=queued[0])
@@ -189,8 +181,9 @@ def _free_name(owner: str, quota: Quota) -> str:
     raise UserError("HubNameNeeded", "No free default name is left.", fix="Send a `name`.", pointer="/name")
 
 
-async def _check_admission(app: "App", owner: str, name: str, quota: Quota) -> None:
-    if name in quota.hubs:
+async def check_admission(app: "App", owner: str, name: str | None, quota: Quota) -> None:
+    """Raises UserError `HubAlreadyExists`, `HubIsBeingDeleted` or `HubQuotaExceeded`. `name` None = a free one."""
+    if name is not None and name in quota.hubs:
         raise await _taken(app, owner, name)
     limit = app.settings.max_hubs_per_owner
     if len(quota.hubs) >= limit:
@@ -335,114 +328,3 @@ async def _ask_for_deletion(app: "App", actor: str, hub: Hub, request_id: str) -
         return None, operation
     await app.queue.put(work_message(visit.hub, now))
     return visit.hub, operation
-
-
-# ------------------------------------------------------------------ secrets
-
-
-@dataclass(frozen=True, slots=True)
-class HandedOut:
-    """What is given out once: `value` is the private key or the password."""
-
-    value: str
-    hub: Hub
-    user: str
-
-
-type HandOutKind = Literal["ssh-key", "admin-password"]
-
-
-async def hand_out(app: "App", principal: Principal, hub: Hub, what: HandOutKind) -> HandedOut:
-    """Gives out a generated secret: again to the same principal for 10 minutes, then erased.
-
-    Raises UserError `NotReadyYet`, `AlreadyHandedOut`, `SshKeyIsYours`.
-    """
-    if what == "ssh-key" and hub.spec.ssh_public_key is not None:
-        raise UserError(
-            "SshKeyIsYours",
-            "This hub was made with your own public key; there is no private key here.",
-            fix="Use the private key that belongs to the `sshPublicKey` you sent.",
-        )
-    for _ in range(CREATE_TRIES):
-        secrets = await app.secrets.get(hub.owner, hub.id)
-        if secrets is None:
-            raise UserError(
-                "NotReadyYet",
-                "The keys of this hub are not made yet.",
-                fix="Ask again in a few seconds.",
-            )
-        now = app.clock.now()
-        first, receiver = secrets.handed_out.get(what), secrets.handed_to.get(what)
-        value = secrets.owner_private_key if what == "ssh-key" else secrets.admin_password
-        if value is None or (first is not None and (receiver != principal.owner or now > first + HAND_OUT_WINDOW)):
-            if value is not None and first is not None and now > first + HAND_OUT_WINDOW:
-                await _erase(app, hub, secrets, what)
-            raise UserError(
-                "AlreadyHandedOut",
-                "This was handed out before and is erased now.",
-                fix="Use the copy that was saved then; who has sudo on the machine can set a new one.",
-            )
-        if first is None:
-            marked = replace(
-                secrets,
-                handed_out={**secrets.handed_out, what: now},
-                handed_to={**secrets.handed_to, what: principal.owner},
-            )
-            try:
-                await app.secrets.save(hub.owner, hub.id, marked)
-            except ConcurrentUpdate:
-                continue
-        user = hub.spec.admin_user
-        return HandedOut(value=value, hub=hub, user=user)
-    raise RetryableError("Busy", "Somebody else asks for the same secret.", fix="Send it again.", retry_after_s=1)
-
-
-async def _erase(app: "App", hub: Hub, secrets: HubSecrets, what: HandOutKind) -> None:
-    try:
-        erased = (
-            replace(secrets, owner_private_key=None) if what == "ssh-key" else replace(secrets, admin_password=None)
-        )
-        await app.secrets.save(hub.owner, hub.id, erased)
-    except ConcurrentUpdate:
-        return  # somebody else erases it
-
-
-# ------------------------------------------------------------------ API tokens
-
-
-async def issue_token(
-    app: "App", principal: Principal, *, owner: str, role: Role, name: str, expires_at: datetime | None
-) -> tuple[TokenRecord, str]:
-    """A new API token `hlt_<id>_<secret>`; the secret is returned once and only its hash is kept. Admins only."""
-    _admins_only(principal)
-    token_id = app.entropy.hub_suffix() + app.entropy.hub_suffix()
-    secret = app.entropy.secret(256)
-    record = TokenRecord(
-        id=token_id,
-        owner=owner,
-        role=str(role),
-        name=name,
-        created_at=app.clock.now(),
-        created_by=principal.owner,
-        expires_at=expires_at,
-    )
-    await app.tokens.issue(record, hashlib.sha256(secret.encode()).hexdigest())
-    return record, f"hlt_{token_id}_{secret}"
-
-
-async def list_tokens(app: "App", principal: Principal) -> Sequence[TokenRecord]:
-    """All tokens, without secrets. Admins only."""
-    _admins_only(principal)
-    return await app.tokens.list()
-
-
-async def revoke_token(app: "App", principal: Principal, token_id: str) -> None:
-    """Revokes; other processes notice within their cache time of 60 s. Raises UserError `TokenNotFound`."""
-    _admins_only(principal)
-    if not await app.tokens.revoke(token_id):
-        raise UserError("TokenNotFound", f"There is no token '{token_id}'.")
-
-
-def _admins_only(principal: Principal) -> None:
-    if not principal.is_admin:
-        raise UserError("Forbidden", "Only admins manage API tokens.", fix="Ask whoever runs this service.")

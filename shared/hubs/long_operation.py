@@ -12,6 +12,10 @@ DEFAULT_POLL_S = 5.0
 LONGEST_POLL_S = 15.0
 """Azure's first wish for a VM is often 50 s while half of them are done sooner; looking earlier costs one read."""
 
+SHARE_OF_ELAPSED = 0.2
+"""An operation that takes longer than its kind usually does is looked at again after this share of its age. Azure's
+own wish (10 s and more for a network operation of 3 s) would be most of our overhead; a 429 is obeyed all the same."""
+
 
 async def run_long(
     visit: Visit,
@@ -22,7 +26,8 @@ async def run_long(
 ) -> Done | Wait:
     """Begins `kind` when the hub has no operation of that kind, else takes one look at it. Done = it is over.
 
-    `first_look_s`: when an operation of this kind usually ends (scaled like all our own intervals).
+    `first_look_s`: when an operation of this kind usually ends (scaled like all our own intervals); it replaces
+    Azure's wishes. Pass it at every visit.
     Raises what the failed operation is classified as; the hub then has no operation any more.
     """
     operation = visit.hub.operation
@@ -31,20 +36,27 @@ async def run_long(
         if begun.handle is None:
             return Done()
         visit.update(operation=LongOperation(kind=kind, handle=begun.handle, begun_at=visit.now))
-        return Wait(_pause(visit, begun.retry_after_s, first_look_s))
+        return Wait(_wished(visit, begun.retry_after_s) if first_look_s is None else first_look_s / _scale(visit))
     poll = await visit.app.operations.poll(operation.handle)
     if not poll.done:
-        return Wait(_pause(visit, poll.retry_after_s, None))
+        return Wait(_wished(visit, poll.retry_after_s) if first_look_s is None else _paced(visit, operation))
     visit.update(operation=None)
     if poll.failure is not None:
         raise poll.failure
     return Done()
 
 
-def _pause(visit: Visit, retry_after_s: float | None, first_look_s: float | None) -> float:
-    scale = visit.app.settings.poll_scale
-    if first_look_s is not None:
-        return first_look_s / scale
+def _wished(visit: Visit, retry_after_s: float | None) -> float:
     if retry_after_s is not None:
-        return min(retry_after_s, LONGEST_POLL_S / scale)
-    return DEFAULT_POLL_S / scale
+        return min(retry_after_s, LONGEST_POLL_S / _scale(visit))
+    return DEFAULT_POLL_S / _scale(visit)
+
+
+def _paced(visit: Visit, operation: LongOperation) -> float:
+    """Whole seconds, because a message's delay is rounded up to them: 1.2 would become 2."""
+    age_s = (visit.now - operation.begun_at).total_seconds() * _scale(visit)
+    return min(LONGEST_POLL_S, max(1.0, float(int(SHARE_OF_ELAPSED * age_s)))) / _scale(visit)
+
+
+def _scale(visit: Visit) -> float:
+    return visit.app.settings.poll_scale

@@ -96,6 +96,14 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Where the owner wants to be told. Stored; there are no chat sinks yet."""
+
+    slack_channel: str | None = None
+    teams_webhook: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HubSpec:
     """What was asked for, with every default filled in. Never changes during an attempt."""
 
@@ -117,6 +125,7 @@ class HubSpec:
     idle_minutes: int | None = None
     expires_at: datetime | None = None
     fallback: Fallback = Fallback()
+    notify: Notify = Notify()
     spot: bool = False
     people: int | None = None
     memory_per_person_gib: float | None = None

@@ -14,7 +14,7 @@ from shared.steps.cloud_init import CloudInit, InstallPlan, build_custom_data, c
 from shared.steps.network import SUBNET_NAME, VNET_NAME
 from shared.steps.nsg import NSG_NAME
 
-_VM_SECONDS = 45.0
+_VM_SECONDS = 55.0
 """Half of the VM creates in public deployment logs are over after 49 s; earlier looks are wasted reads."""
 
 _STILL_CREATING_S = 5.0
@@ -39,7 +39,7 @@ class MachineStep:
                 visit, "machine", lambda: visit.app.compute.begin_vm(plan), first_look_s=_VM_SECONDS
             )
         else:
-            outcome = await run_long(visit, "machine", _never_begun)
+            outcome = await run_long(visit, "machine", _never_begun, first_look_s=_VM_SECONDS)
         if isinstance(outcome, Wait):
             return outcome
         view = await self._look(visit)

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from shared.errors import FatalError
+from shared.errors import FatalError, RetryableError
 from shared.hubs.model import Hub, StepName
 from shared.hubs.ports import HubSecrets, SshTarget
 from shared.hubs.visit import Visit
-from shared.hubs.vm_errors import AgentProtocolError
+from shared.hubs.vm_errors import AgentError, AgentProtocolError
 from shared.steps.text import plain, redacted
 
 INSTALLER_USER = "hublet"
@@ -68,8 +68,14 @@ async def target_of(visit: Visit) -> SshTarget:
 
 async def ask_agent(visit: Visit, verb: str, payload: Mapping[str, object]) -> Mapping[str, Any]:
     """One verb, one answer. Raises VmUnreachable, AuthenticationRefused, AgentProtocolError (look again later) and
-    HostKeyMismatch (never again)."""
-    return await visit.app.on_vm.call(await target_of(visit), verb, payload, timeout_s=CALL_TIMEOUT_S)
+    HostKeyMismatch, AgentError (never again), but for trouble of the moment inside the agent: a machine that installs
+    may be short of memory or processes for a second."""
+    try:
+        return await visit.app.on_vm.call(await target_of(visit), verb, payload, timeout_s=CALL_TIMEOUT_S)
+    except AgentError as error:
+        if error.code != "Internal":
+            raise
+        raise RetryableError("AgentTrouble", f"The agent on the machine had trouble: {error.message}") from error
 
 
 async def run_task(

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.errors import RetryableError, UserError
-from shared.hubs import commands
+from shared.hubs import api_tokens, commands, handout
 from shared.hubs.commands import IdempotencyRequest
 from shared.hubs.model import OperationStatus, Principal, Role
 from shared.hubs.states import Goal, HubState
@@ -204,34 +204,34 @@ async def hub_with_secrets(world: World):
 async def test_before_there_are_keys_it_is_not_ready_yet(what):
     world = World()
     hub = (await create(world)).hub
-    assert await refused(commands.hand_out(world.app, OWNER, hub, what)) == "NotReadyYet"
+    assert await refused(handout.hand_out(world.app, OWNER, hub, what)) == "NotReadyYet"
 
 
 @pytest.mark.parametrize("what", ["ssh-key", "admin-password"])
 async def test_a_secret_is_handed_out_again_for_ten_minutes_and_then_erased(what):
     world = World()
     hub, _ = await hub_with_secrets(world)
-    first = await commands.hand_out(world.app, OWNER, hub, what)
+    first = await handout.hand_out(world.app, OWNER, hub, what)
     world.clock.advance(timedelta(minutes=9, seconds=59))
-    assert (await commands.hand_out(world.app, OWNER, hub, what)).value == first.value
+    assert (await handout.hand_out(world.app, OWNER, hub, what)).value == first.value
     world.clock.advance(2)
-    assert await refused(commands.hand_out(world.app, OWNER, hub, what)) == "AlreadyHandedOut"
+    assert await refused(handout.hand_out(world.app, OWNER, hub, what)) == "AlreadyHandedOut"
     kept = await world.app.secrets.get(hub.owner, hub.id)
     assert kept is not None
     assert (kept.owner_private_key if what == "ssh-key" else kept.admin_password) is None
-    assert await refused(commands.hand_out(world.app, OWNER, hub, what)) == "AlreadyHandedOut"
+    assert await refused(handout.hand_out(world.app, OWNER, hub, what)) == "AlreadyHandedOut"
 
 
 async def test_a_second_principal_does_not_get_it():
     world = World()
     hub, _ = await hub_with_secrets(world)
-    await commands.hand_out(world.app, OWNER, hub, "ssh-key")
-    assert await refused(commands.hand_out(world.app, ADMIN, hub, "ssh-key")) == "AlreadyHandedOut"
+    await handout.hand_out(world.app, OWNER, hub, "ssh-key")
+    assert await refused(handout.hand_out(world.app, ADMIN, hub, "ssh-key")) == "AlreadyHandedOut"
 
 
 async def test_with_an_own_public_key_there_is_no_private_key_to_give():
     hub = a_hub(spec=a_spec(ssh_public_key="ssh-ed25519 AAAA"))
-    assert await refused(commands.hand_out(World().app, OWNER, hub, "ssh-key")) == "SshKeyIsYours"
+    assert await refused(handout.hand_out(World().app, OWNER, hub, "ssh-key")) == "SshKeyIsYours"
 
 
 # ---- tokens
@@ -239,7 +239,7 @@ async def test_with_an_own_public_key_there_is_no_private_key_to_give():
 
 async def test_a_token_is_shown_once_and_only_its_hash_is_kept():
     world = World()
-    record, token = await commands.issue_token(
+    record, token = await api_tokens.issue_token(
         world.app, ADMIN, owner="ada", role=Role.USER, name="laptop", expires_at=None
     )
     assert token.startswith(f"hlt_{record.id}_")
@@ -249,6 +249,6 @@ async def test_a_token_is_shown_once_and_only_its_hash_is_kept():
 
 async def test_only_admins_manage_tokens():
     world = World()
-    assert await refused(commands.list_tokens(world.app, OWNER)) == "Forbidden"
-    assert await refused(commands.revoke_token(world.app, OWNER, "x")) == "Forbidden"
-    assert await refused(commands.revoke_token(world.app, ADMIN, "x")) == "TokenNotFound"
+    assert await refused(api_tokens.list_tokens(world.app, OWNER)) == "Forbidden"
+    assert await refused(api_tokens.revoke_token(world.app, OWNER, "x")) == "Forbidden"
+    assert await refused(api_tokens.revoke_token(world.app, ADMIN, "x")) == "TokenNotFound"

@@ -112,7 +112,6 @@ CASES: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ("tag value too long", {"tags": {"a": "x" * 257}}, {"/tags/a": "InvalidTag"}),
     ("tag names that differ in case only", {"tags": {"a": "1", "A": "2"}}, {"/tags": "Duplicate"}),
     ("too many tags", {"tags": {f"t{n}": "x" for n in range(41)}}, {"/tags": "TooLong"}),
-    ("notifications, which are not built yet", {"notify": {"slackChannel": "C1"}}, {"/notify": "NotSupportedYet"}),
     ("fallback size that is not allowed", {"fallback": {"sizes": ["X"]}}, {"/fallback/sizes/0": "SizeNotAllowed"}),
 ]
 
