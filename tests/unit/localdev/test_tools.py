@@ -67,12 +67,6 @@ def test_the_apps_settings_come_from_the_simulator() -> None:
     assert all(isinstance(value, str) for value in settings.values())
 
 
-def test_kept_secrets_are_the_same_next_time_and_private(tmp_path: Path) -> None:
-    file = tmp_path / "secrets.json"
-    assert Secrets.kept_in(file) == Secrets.kept_in(file)
-    assert file.stat().st_mode & 0o777 == 0o600
-
-
 def test_local_settings_of_a_person_are_never_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "local.settings.json"
     func_host.write_local_settings(file, {"A": "1"})
