@@ -118,6 +118,12 @@ class Settings:
     seal_keys: tuple[SealKey, ...] = _setting(
         "HUBLET_SEAL_KEYS", _seal_keys, None, "AES-256 keys `<id>:<base64>`, comma-separated, newest first."
     )
+    credential: str = _setting(
+        "HUBLET_CREDENTIAL",
+        _one_of("managed-identity", "azure-cli"),
+        "managed-identity",
+        "Who this app is to Azure Resource Manager. `azure-cli` = whoever did `az login`, for `func start` on a laptop.",
+    )
     subscription_id: str = _setting("HUBLET_SUBSCRIPTION_ID", _text, None, "Azure subscription the hubs live in.")
     arm_endpoint: str = _setting(
         "HUBLET_ARM_ENDPOINT", _text, "https://management.azure.com", "Azure Resource Manager (or the simulated one)."

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.arm.credentials import SCOPE, ManagedIdentity
+from shared.adapters.arm.credentials import SCOPE, AppCredential
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class ArmClients:
         if found is None:
             self._loops = {other: kept for other, kept in self._loops.items() if not other.is_closed()}
             transport = self._transport or self._make_transport()
-            credential = self._credential or ManagedIdentity(self._settings)
+            credential = self._credential or AppCredential(self._settings)
             pipeline = self._make_pipeline(transport, credential)
             found = self._loops[loop] = _PerLoop(transport=transport, credential=credential, pipeline=pipeline)
         return found

@@ -1,4 +1,4 @@
-"""Who we are to Azure: the app's managed identity, and nothing else."""
+"""Who we are to Azure: what the settings name, and nothing else."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +14,20 @@ _CONNECT_TIMEOUT_S = 5
 _READ_TIMEOUT_S = 15
 
 
-class ManagedIdentity:
-    """A credential of the SDKs: the managed identity, whose every failure is `AzureIdentityUnavailable`.
+class AppCredential:
+    """A credential of the SDKs whose every failure is `AzureIdentityUnavailable`.
 
-    User-assigned when `client_id` is set, else system-assigned. On Functions the SDK asks `IDENTITY_ENDPOINT` (plain
+    By default the managed identity: user-assigned when `client_id` is set, else system-assigned. On Functions the SDK asks `IDENTITY_ENDPOINT` (plain
     http on the instance itself) with `IDENTITY_HEADER`
     (https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference). Not
-    `DefaultAzureCredential`: a deployed app must not pick up whatever else a machine has lying about.
+    `DefaultAzureCredential`: a deployed app must not pick up whatever else a machine has lying about. With setting
+    `azure-cli` it is whoever did `az login`, for `func start` on a laptop.
     No retries: the work is queued again instead of sleeping here.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._client_id = settings.client_id or None
+        self._from_cli = settings.credential == "azure-cli"
         self._inner: AsyncTokenCredential | None = None
 
     async def get_token(self, *scopes: str, **kwargs: Any) -> "AccessToken":
@@ -42,13 +44,17 @@ class ManagedIdentity:
             await self._inner.close()
             self._inner = None
 
-    async def __aenter__(self) -> "ManagedIdentity":
+    async def __aenter__(self) -> "AppCredential":
         return self
 
     async def __aexit__(self, *details: object) -> None:
         await self.close()
 
     def _credential(self) -> "AsyncTokenCredential":
+        if self._inner is None and self._from_cli:
+            from azure.identity.aio import AzureCliCredential
+
+            self._inner = AzureCliCredential(process_timeout=_READ_TIMEOUT_S)
         if self._inner is None:
             from azure.identity.aio import ManagedIdentityCredential
 
