@@ -122,7 +122,7 @@ class Settings:
         "HUBLET_CREDENTIAL",
         _one_of("managed-identity", "azure-cli"),
         "managed-identity",
-        "Who this app is to Azure Resource Manager. `azure-cli` = whoever did `az login`, for `func start` on a laptop.",
+        "Who this app is to Azure Resource Manager. `azure-cli` = who did `az login` (for `func start` on a laptop).",
     )
     subscription_id: str = _setting("HUBLET_SUBSCRIPTION_ID", _text, None, "Azure subscription the hubs live in.")
     arm_endpoint: str = _setting(

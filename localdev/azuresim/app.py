@@ -36,6 +36,7 @@ class Server:
         self._state_dir = state_dir
         self._runners: list[web.AppRunner] = []
         self._pump: asyncio.Task[None] | None = None
+        self._asked = asyncio.Event()
         self.arm_url = ""
         self.identity_url = ""
         self.ca_file = state_dir / "ca.pem"
@@ -81,13 +82,17 @@ class Server:
             await self._simulator.settle()
             due = self._simulator.services.operations.next_due()
             wait_s = _IDLE_S if due is None else (due - self._simulator.clock.now()).total_seconds()
-            await asyncio.sleep(min(_IDLE_S, max(0.01, wait_s)))
+            self._asked.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(_IDLE_S, max(0.01, wait_s))):
+                    await self._asked.wait()
 
     async def _arm(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         # The raw path and query: signed addresses are compared byte for byte.
         path, _, query = request.raw_path.partition("?")
         response = await self._simulator.handle(request.method, path, query, dict(request.headers), body)
+        self._asked.set()  # it may have begun something that is due sooner than what was waited for
         if response.delay_s:
             await self._simulator.clock.sleep(response.delay_s)
         if response.reset and request.transport is not None:

@@ -83,7 +83,7 @@ class ManagedIdentity:
         if query.get("api-version") not in _VERSIONS or not query.get("resource"):
             return Response(400, {"statusCode": 400, "message": "Give resource and a known api-version."})
         named = query.get("client_id", query.get("clientid", self._client_id))
-        if named != self._client_id and query.get("principal_id", self._object_id) != self._object_id:
+        if named != self._client_id or query.get("principal_id", self._object_id) != self._object_id:
             return Response(
                 400, {"statusCode": 400, "message": "No User Assigned or Delegated Managed Identity found."}
             )

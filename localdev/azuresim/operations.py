@@ -6,6 +6,7 @@ times, network with the bare status, resource groups with 202 until 200 on a ``L
 
 import heapq
 import itertools
+import logging
 import math
 import random
 from collections.abc import Awaitable, Callable
@@ -20,6 +21,11 @@ from localdev.azuresim.signing import UrlSigner
 
 #: Finished operations are forgotten after this long; real ARM keeps them about as long.
 KEEP = timedelta(hours=24)
+
+
+_LOG = logging.getLogger("azuresim")
+
+_INTERNAL = ArmError(500, "InternalExecutionError", "An internal execution error occurred.")
 
 
 class OperationStatus(StrEnum):
@@ -160,8 +166,12 @@ class Operations:
             await operation.finish(moment)
         except ArmError as refusal:
             await self.break_off(operation, moment, refusal)
-            return
-        operation.status = OperationStatus.SUCCEEDED
+        except Exception:
+            # A VM that could not be started must not take the simulator down, nor leave its operation open for ever.
+            _LOG.exception("operation_broke name=%s", operation.name)
+            await self.break_off(operation, moment, _INTERNAL)
+        else:
+            operation.status = OperationStatus.SUCCEEDED
 
     async def break_off(self, operation: Operation, moment: datetime, error: ArmError) -> None:
         """End the operation as failed; on one that is over this does nothing."""
@@ -170,7 +180,10 @@ class Operations:
         operation.status = OperationStatus.FAILED
         operation.error = error
         operation.ends = moment
-        await operation.fail(moment, error)
+        try:
+            await operation.fail(moment, error)
+        except Exception:
+            _LOG.exception("operation_broke_twice name=%s", operation.name)
 
     async def _forget(self, operation: Operation) -> None:
         self._all.pop(operation.id, None)

@@ -15,6 +15,9 @@ from localdev.azuresim.price_data import PLACES, Price, every_price
 
 PAGE = 100
 
+#: The filter calls one field by another name than the answer does.
+_FILTER_NAMES = {"priceType": "type"}
+
 _CURRENCIES = {"USD": 1.0, "EUR": 0.92, "GBP": 0.79, "CHF": 0.88}
 
 
@@ -72,6 +75,7 @@ class PriceList:
             terms = parse_filter(query.get("$filter", ""))
         except BadFilter:
             return _refusal("Invalid OData parameters supplied")
+        terms = tuple(Equals(_FILTER_NAMES.get(term.field, term.field), term.value) for term in terms)
         found = [item for price in self._prices if _fits(item := _item(price, currency), terms)]
         unknown = [term.field for term in terms if term.field not in _FIELDS]
         if unknown:

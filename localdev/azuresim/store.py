@@ -1,5 +1,6 @@
 """What exists in the simulated subscription: groups, resources, who points at whom, what was there a moment ago."""
 
+import copy
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -182,5 +183,5 @@ class Store:
         """The resource as a reader sees it: as it was before a write less than `stale_s` old, None if it was not."""
         before = self._before.get(resource.id.lower())
         if before is not None and (now - before.changed).total_seconds() < stale_s:
-            return before.rendered
+            return copy.deepcopy(before.rendered)
         return resource.render(self)

@@ -4,6 +4,7 @@ Numbers: https://learn.microsoft.com/azure/azure-resource-manager/management/req
 25/s; writes and deletes 200, 10/s; per subscription and principal) and
 https://learn.microsoft.com/azure/virtual-machines/compute-throttling-limits (per VM and per subscription and region;
 the numbers per minute are the refill, those in brackets the bucket).
+The buckets of Compute's expensive reads, operation polls and disks are estimates of ours: no document gives them.
 Time is Azure's: a time scale fills the buckets faster, since it also makes clients come faster.
 """
 

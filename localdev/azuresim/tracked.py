@@ -44,13 +44,11 @@ class Tracked[R: Resource]:
         *,
         name_rule: re.Pattern[str],
         provider_not_found: Callable[[str], ArmError],
-        show: Callable[[R, Json], Json] | None = None,
     ) -> None:
         self.services = services
         self.kind = kind
         self._name_rule = name_rule
         self._provider_not_found = provider_not_found
-        self._show = show
 
     # reading
 
@@ -75,8 +73,7 @@ class Tracked[R: Resource]:
         return Response(200, {"value": [body for body in seen if body is not None]})
 
     def _seen(self, resource: R, call: Call) -> Json | None:
-        body = self.services.store.look(resource, call.now, self.services.settings.stale_reads_s)
-        return self._show(resource, body) if self._show and body is not None else body
+        return self.services.store.look(resource, call.now, self.services.settings.stale_reads_s)
 
     def answer(self, body: Json, status: int = 200) -> Response:
         """The resource as the body of an answer, with its ETag in a header where the type has one."""

@@ -1,7 +1,11 @@
 """The browser against a real JupyterHub: what a person does to find out that a hub works."""
 
+import asyncio
+import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +17,7 @@ from shared.steps.configure import ACCEPTANCE_SERVICE, SERVICE
 from tests.support.builders import some_settings
 from tests.support.fake_vm import FakeReach
 from tests.support.real_hub import RealHub, running_hub
+from tests.support.small_ca import SmallCa
 
 PASSWORD = "probe-Lauf-2348"
 NAME = "hub.example.org"
@@ -84,6 +89,41 @@ async def test_a_name_is_reached_where_the_look_up_says(hub: RealHub):
     http = BrowserHubHttp(reach, some_settings())
     assert await http.api_version(f"http://{NAME}:{port}/") == "5.5.4"
     await start(http, f"http://{NAME}:{port}/")
+
+
+@asynccontextmanager
+async def tls_in_front_of(hub: RealHub, context: ssl.SSLContext) -> AsyncIterator[int]:
+    """Ends TLS and passes the bytes on, as a hub's proxy does. Yields the port."""
+    host, _, port = hub.url.removeprefix("http://").rstrip("/").rpartition(":")
+
+    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def test_the_same_over_https_by_name_and_only_with_a_trusted_certificate(hub: RealHub, tmp_path: Path):
+    ca = SmallCa(tmp_path)
+    async with tls_in_front_of(hub, ca.server(NAME)) as port:
+        url, reach = f"https://{NAME}:{port}/", FakeReach({(NAME, 443): Endpoint(address="127.0.0.1", port=port)})
+        trusting = BrowserHubHttp(reach, some_settings(HUBLET_CA_FILE=str(ca.file)))
+        assert (await trusting.tls(NAME)).ok
+        await start(trusting, url)
+        assert (await trusting.compute_in_kernel(url, "ada", PASSWORD, "6 * 7")).strip() == "42"
+        wary = BrowserHubHttp(reach, some_settings())
+        assert await code_of(wary.start_server(url, "ada", PASSWORD)) == "HubUnreachable"
 
 
 async def test_the_acceptance_tokens_scopes_make_and_remove_a_person_with_a_server(hub: RealHub, http: BrowserHubHttp):

@@ -24,12 +24,14 @@ type Serve = Callable[[bytes], bytes | Awaitable[bytes]]
 
 
 @asynccontextmanager
-async def serving(answer: Serve, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def serving(
+    answer: Serve, context: ssl.SSLContext | None = None, ends_with: bytes = b"\r\n\r\n"
+) -> AsyncIterator[int]:
     """A server that gives `answer(request)` to everybody and hangs up. Yields its port."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            request = await reader.readuntil(b"\r\n\r\n")
+            request = await reader.readuntil(ends_with)
             found = answer(request)
             writer.write(found if isinstance(found, bytes) else await found)
             await writer.drain()
@@ -207,7 +209,7 @@ async def test_an_unknown_authority_is_named_harmlessly(ca: SmallCa):
 
 
 async def test_a_port_without_tls_and_a_port_without_anything(ca: SmallCa):
-    async with serving(lambda request: b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+    async with serving(lambda request: b"HTTP/1.1 400 Bad Request\r\n\r\n", ends_with=b"\x16") as port:
         assert (
             "443" in (await looking(port, ca.file).tls(NAME)).reason or not (await looking(port, ca.file).tls(NAME)).ok
         )

@@ -117,6 +117,24 @@ def vm_body(network_profile: Json, **properties: Any) -> Json:
     return {"location": REGION, "tags": {"hublet-hub": "a"}, "properties": {**everything, **properties}}
 
 
+def code(response: Response) -> tuple[int, str | None]:
+    """Status and error code of an answer."""
+    return response.status, response.json().get("error", {}).get("code")
+
+
+def changed(body: Json, path: str, value: Any) -> Json:
+    """The body with one member changed; ``None`` removes it."""
+    *way, last = path.split(".")
+    inner = body
+    for step in way:
+        inner = inner[step]
+    if value is None:
+        inner.pop(last, None)
+    else:
+        inner[last] = value
+    return body
+
+
 @dataclass
 class Caller:
     """Calls a simulator in process, in virtual time, with a good token."""

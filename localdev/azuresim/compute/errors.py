@@ -1,7 +1,8 @@
 """What Microsoft.Compute refuses; ``target`` names the property at fault, ``details`` is left out.
 
 Codes, statuses and texts as recorded (Azure/azure-libraries-for-java, Azure/azure-sdk-for-python test recordings) or
-quoted in public issues (Azure/azure-cli, hashicorp/terraform-provider-azurerm, Azure/AKS).
+quoted in public issues (Azure/azure-cli, hashicorp/terraform-provider-azurerm, Azure/AKS), but for the texts about
+images, architecture, generation and `Conflict`, which are written from memory: rely on codes, never on texts.
 """
 
 from collections.abc import Iterable

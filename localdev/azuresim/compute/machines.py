@@ -7,7 +7,7 @@ from localdev.azuresim.clock import scaled
 from localdev.azuresim.compute import errors
 from localdev.azuresim.compute.changes import check_immutable
 from localdev.azuresim.compute.instance_view import instance_view, statuses
-from localdev.azuresim.compute.models import Power, VirtualMachine, upper_group
+from localdev.azuresim.compute.models import AGENT_AFTER_S, Power, VirtualMachine, upper_group
 from localdev.azuresim.compute.provisioning import Provisioning
 from localdev.azuresim.compute.quota import Quota
 from localdev.azuresim.compute.validation import WantedMachine, part, read_machine, read_size
@@ -20,8 +20,6 @@ from localdev.azuresim.routing import Call, normal_location
 from localdev.azuresim.services import Services
 from localdev.azuresim.store import ProvisioningState
 from localdev.azuresim.tracked import Tracked, tags_of
-
-_AGENT_AFTER_S = 15.0
 
 
 class VirtualMachines(Tracked[VirtualMachine]):
@@ -201,7 +199,7 @@ class VirtualMachines(Tracked[VirtualMachine]):
         async def finish(moment: datetime) -> None:
             self._provisioning.settle(vm, ProvisioningState.SUCCEEDED, moment)
             if resized and vm.power is Power.RUNNING:
-                vm.agent_ready = moment + scaled(self.services.clock, _AGENT_AFTER_S)
+                vm.agent_ready = moment + scaled(self.services.clock, AGENT_AFTER_S)
                 await self.services.runtime.restart(vm.id)
 
         async def fail(moment: datetime, error: ArmError) -> None:

@@ -14,6 +14,9 @@ from typing import ClassVar
 from localdev.azuresim.envelope import Json, timestamp
 from localdev.azuresim.store import Resource, Store
 
+#: The guest agent reports this many seconds of Azure's time after a VM came up.
+AGENT_AFTER_S = 15.0
+
 
 class Power(StrEnum):
     """``PowerState/...``."""

@@ -1,5 +1,7 @@
 """What can be bought: SKUs, usages against quota, sizes, images."""
 
+import json
+
 from localdev.azuresim.catalogue import IMAGES, REGIONS, SIZES, Size, find_image, offered
 from localdev.azuresim.compute.errors import no_such_image
 from localdev.azuresim.compute.quota import Quota
@@ -90,8 +92,6 @@ class Offers:
 
 
 def _bare(value: list[Json]) -> bytes:
-    import json
-
     return json.dumps(value).encode()
 
 

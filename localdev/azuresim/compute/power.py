@@ -6,13 +6,12 @@ from datetime import datetime
 from localdev.azuresim.clock import scaled
 from localdev.azuresim.compute import errors
 from localdev.azuresim.compute.machines import VirtualMachines
-from localdev.azuresim.compute.models import Power, VirtualMachine
+from localdev.azuresim.compute.models import AGENT_AFTER_S, Power, VirtualMachine
 from localdev.azuresim.envelope import ArmError, Response
 from localdev.azuresim.operations import Dialect
 from localdev.azuresim.routing import Call
 from localdev.azuresim.services import Services
 
-_AGENT_AFTER_S = 15.0
 _NOT_RUNNING = "The operation requires the VM to be running (or set to run)."
 
 
@@ -28,7 +27,7 @@ class PowerActions:
         vm = self._idle(call)
 
         async def finish(moment: datetime) -> None:
-            vm.agent_ready = moment + scaled(self._services.clock, _AGENT_AFTER_S)
+            vm.agent_ready = moment + scaled(self._services.clock, AGENT_AFTER_S)
             await self._services.runtime.start(vm.id)
 
         no_room = self._machines.no_room(vm) if vm.power is Power.DEALLOCATED else None
@@ -40,7 +39,7 @@ class PowerActions:
             raise errors.not_allowed(_NOT_RUNNING)
 
         async def finish(moment: datetime) -> None:
-            vm.agent_ready = moment + scaled(self._services.clock, _AGENT_AFTER_S)
+            vm.agent_ready = moment + scaled(self._services.clock, AGENT_AFTER_S)
             await self._services.runtime.restart(vm.id)
 
         return self._act(call, vm, Power.RUNNING, Power.RUNNING, finish)

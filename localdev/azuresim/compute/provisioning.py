@@ -4,7 +4,15 @@ from datetime import datetime
 
 from localdev.azuresim.clock import scaled
 from localdev.azuresim.compute import errors
-from localdev.azuresim.compute.models import Disk, NicReference, OsDisk, Power, VirtualMachine, upper_group
+from localdev.azuresim.compute.models import (
+    AGENT_AFTER_S,
+    Disk,
+    NicReference,
+    OsDisk,
+    Power,
+    VirtualMachine,
+    upper_group,
+)
 from localdev.azuresim.envelope import ArmError, Json
 from localdev.azuresim.identifiers import new_guid, new_hex, new_suffix
 from localdev.azuresim.network.errors import interface_in_use, interface_reserved
@@ -19,9 +27,6 @@ from localdev.azuresim.vm.ports import VmSpec
 
 #: Interfaces and addresses of an inline VM exist this long after the PUT.
 _NETWORK_AFTER_S = 4.0
-
-#: The guest agent reports this long after a VM came up.
-_AGENT_AFTER_S = 15.0
 
 #: With these the machine runs, although its create operation fails.
 _RUNS_ANYWAY = frozenset({"OSProvisioningTimedOut", "OSProvisioningClientError", "VMExtensionProvisioningError"})
@@ -126,7 +131,7 @@ class Provisioning:
         await self.make_network(vm, moment)
         self._attach(vm, moment)
         vm.power = Power.RUNNING
-        vm.agent_ready = moment + scaled(self._services.clock, _AGENT_AFTER_S)
+        vm.agent_ready = moment + scaled(self._services.clock, AGENT_AFTER_S)
         vm.failure = None
         self.settle(vm, ProvisioningState.SUCCEEDED, moment)
         await self._boot(vm)

@@ -2,6 +2,7 @@
 
 Codes, statuses and texts as recorded (Azure/azure-sdk-for-python, Azure/azure-libraries-for-net session records) or
 quoted in public issues (hashicorp/terraform-provider-azurerm, Azure/azure-cli); several are 400 where one expects 409.
+The text of `SubnetIsFull` is written from memory: rely on codes, never on texts.
 """
 
 from collections.abc import Iterable

@@ -148,11 +148,9 @@ def bad_api_version(version: str) -> ArmError:
     )
 
 
-def not_simulated(method: str, path: str, known: Iterable[str] = ()) -> ArmError:
+def not_simulated(method: str, path: str) -> ArmError:
     """501 of everything this simulator has no handler for."""
-    others = ", ".join(sorted(known))
-    hint = f" This path answers {others} only." if others else ""
-    return ArmError(501, "NotSimulated", f"The simulated Azure has no operation for {method} {path}.{hint}")
+    return ArmError(501, "NotSimulated", f"The simulated Azure has no operation for {method} {path}.")
 
 
 def deletion_blocked(group: str, why: str, blockers: Iterable[tuple[str, str]], tracking: str) -> ArmError:

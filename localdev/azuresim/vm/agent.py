@@ -32,7 +32,7 @@ def check(vm: Vm) -> None:
         raise AgentRefused(NOT_FOUND, f"{AGENT}: No such file or directory")
     if not path.stat().st_mode & 0o111:
         raise AgentRefused(REFUSED, f"{AGENT}: Permission denied")
-    ours = hashlib.sha256(vm.tools.agent.read_bytes()).hexdigest() if vm.tools.agent.is_file() else ""
+    ours = hashlib.sha256(vm.tools.agent()).hexdigest()
     if hashlib.sha256(path.read_bytes()).hexdigest() != ours:
         raise AgentRefused(REFUSED, f"{AGENT}: not the agent of this project, not run in a simulated VM")
 

@@ -54,6 +54,8 @@ def _option(word: str) -> tuple[str, str | None]:
 def translate(line: str) -> str:
     """One line in asyncssh's dialect.  Raises ValueError for options OpenSSH would refuse the line for."""
     options, key = split_options(line)
+    if not key:
+        raise ValueError("no key")
     denied: set[str] = set()
     kept: list[str] = []
     for name, value in options:

@@ -49,8 +49,8 @@ def self_signed(vm: Vm, name: str, *hosts: str) -> IssuedCertificate:
 def issue(vm: Vm, domains: list[str], *, staging: bool) -> IssuedCertificate:
     """Play the ACME TLS-ALPN-01 order of traefik.
 
-    Every domain must be the VM's own public name and port 443 must be open to the Internet.  Raises `Refused`.  The
-    staging directory's certificates verify nowhere, as in reality.
+    Every domain must be the VM's own public name or stand for its address, and port 443 must be open to the Internet.
+    Raises `Refused`.  The staging directory's certificates verify nowhere, as in reality.
     """
     if vm.faults.take(FaultKind.HTTPS_REFUSED):
         raise Refused(
@@ -58,7 +58,8 @@ def issue(vm: Vm, domains: list[str], *, staging: bool) -> IssuedCertificate:
             "urn:ietf:params:acme:error:rateLimited :: too many certificates already issued"
         )
     for domain in domains:
-        if vm.spec.fqdn is None or domain.lower() != vm.spec.fqdn.lower():
+        is_own_name = vm.spec.fqdn is not None and domain.lower() == vm.spec.fqdn.lower()
+        if not is_own_name and vm.resolve(domain) != vm.address:
             raise Refused(
                 f"Unable to obtain ACME certificate for domains {domain}: acme: error: 400 :: "
                 f"urn:ietf:params:acme:error:dns :: no valid A records found for {domain}"

@@ -5,10 +5,11 @@ and substitutions are not available.  Anything not listed ends with exit code 12
 """
 
 import asyncio
+import re
 import shlex
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from localdev.azuresim.vm import accounts, cloudinit
@@ -24,6 +25,10 @@ SHELL_SIGNS = frozenset("|&;<>()$`\\\"'*?#~=%\n")
 FORCED_AGENT = ["sudo", "-n", AGENT, "ssh", "$SSH_ORIGINAL_COMMAND"]
 ADMIN_PROGRAMS = {"tljh-config": ("tljh-config",), "apt-get": ("apt-get", "apt"), "apt": ("apt-get", "apt")}
 FOLLOW_PAUSE_S = 0.5
+PIP_COMMANDS = ("install", "list", "show", "freeze", "--version")
+PIP_FLAGS = ("--upgrade", "-U", "--quiet", "-q", "--no-input", "--pre", "--no-deps")
+REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?([=<>!~]=?=?[A-Za-z0-9.*+!,<>=~-]+)?")
+"""A package by name and version: no file, no address, no option that writes elsewhere."""
 
 type Say = Callable[[bytes], Awaitable[None]]
 
@@ -36,7 +41,9 @@ class Session:
     out: Say
     err: Say
     given: AsyncIterator[bytes] | None = None
-    cwd: str = field(default="/")
+    cwd: str = "/"
+    gone: Callable[[], bool] = lambda: False
+    """Whether the other side has hung up."""
 
 
 class Commands:
@@ -171,8 +178,11 @@ class Commands:
         python = self._vm.disk.path(USER_PYTHON)
         if not python.is_file():
             return await self._unavailable("pip", session)
-        if not arguments or arguments[0] not in ("install", "list", "show", "freeze", "--version"):
+        if not arguments or arguments[0] not in PIP_COMMANDS:
             return await self._unavailable(f"pip {arguments[0] if arguments else ''}".strip(), session)
+        for word in arguments[1:]:
+            if word not in PIP_FLAGS and not REQUIREMENT.fullmatch(word):
+                return await self._unavailable(f"pip {arguments[0]} {word}", session)
         run: PipedProcess = await self._vm.processes.spawn_piped(
             [str(python), "-m", "pip", *arguments], env=self._vm.environment(), cwd=self._vm.disk.root
         )
@@ -234,7 +244,7 @@ class Commands:
         lines = data.splitlines(keepends=True)
         await session.out(b"".join(lines[:count] if program == "head" else lines[-count:] if count else []))
         seen = len(data)
-        while follow and program == "tail":
+        while follow and program == "tail" and not session.gone():
             await asyncio.sleep(FOLLOW_PAUSE_S)
             data = path.read_bytes()
             if len(data) > seen:

@@ -56,8 +56,8 @@ class Tools:
     """Holds configurable-http-proxy."""
     node: str
     """The node program."""
-    agent: Path
-    """The only agent file a VM may run."""
+    agent: Callable[[], bytes]
+    """Content of the only agent file a VM may run."""
     environ: Mapping[str, str]
     """The simulator's own environment; package index settings for pip are taken from it."""
 
@@ -87,6 +87,8 @@ class Vm:
     faults: Faults
     processes: Processes
     issue_certificate: CertificateIssuer
+    resolve: Callable[[str], str | None]
+    """The address a public name stands for, beside the VM's own name."""
     log: Log
 
     @property

@@ -75,13 +75,20 @@ class Gate:
             except OSError:
                 await asyncio.sleep(0.05)  # out of descriptors, or the peer was gone already
                 continue
-            if not self._inbound.allows(peer[0], self._vm_port):
+            if not self._allowed(peer[0]):
                 connection.close()
                 continue
             connection.setblocking(False)
             task = asyncio.create_task(self._serve(connection, peer[0]))
             self._serving.add(task)
             task.add_done_callback(self._serving.discard)
+
+    def _allowed(self, peer: str) -> bool:
+        """What the rules say; rules that cannot be evaluated let nobody in."""
+        try:
+            return self._inbound.allows(peer, self._vm_port)
+        except Exception:
+            return False
 
     async def _serve(self, connection: socket.socket, peer: str) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):

@@ -120,6 +120,7 @@ class HubUnit:
         env = vm.environment() | {
             "PATH": f"{vm.disk.root}/opt/tljh/user/bin:{vm.tools.hubenv}/bin:/usr/bin:/bin",
             "JUPYTER_PREFER_ENV_PATH": "1",
+            "PYTHONPATH": str(here("user_site")),
             "PYTHONUNBUFFERED": "1",
         }
         log, nothing = journal_file(vm.disk.path(journal.file_of(self.name))), null_input()

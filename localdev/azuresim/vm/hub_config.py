@@ -158,9 +158,12 @@ def apply_culler(c: Any, config: dict[str, Any]) -> None:
 
 
 def account_name(username: str) -> str:
-    """The Unix account of a hub user (tljh/normalize.py: 26 characters, then a dash and five hex digits)."""
+    """The Unix account of a hub user.
+
+    tljh/normalize.py: from 26 characters on it is cut there and gets a dash and five hex digits.
+    """
     full = f"jupyter-{username}"
-    if len(full) <= 26:
+    if len(full) < 26:
         return full
     return f"{full[:26]}-{hashlib.sha256(full.encode()).hexdigest()[:5]}"
 

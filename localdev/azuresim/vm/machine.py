@@ -62,8 +62,9 @@ class Machine:
         self._power = Power.OFF
         self._up_since = 0.0
         self._lock = asyncio.Lock()
-        self.units = self._make_units()
-        programs = self._programs(self.units)
+        programs: dict[str, Program] = {}
+        self.units = self._make_units(programs)
+        programs.update(self._programs(self.units))
         self._gate = CallGate(settings.sockets / f"{number}.sock", vm.bin, vm.tools.python, programs)
 
     @property
@@ -170,15 +171,12 @@ class Machine:
                 "/etc/os-release", 'NAME="Ubuntu"\nVERSION_ID="22.04"\nID=ubuntu\nPRETTY_NAME="Ubuntu 22.04 LTS"\n'
             )
 
-    def _make_units(self) -> Units:
+    def _make_units(self, programs: Mapping[str, Program]) -> Units:
         idle = [IdleUnit(name, active=name.endswith(".timer")) for name in APT_UNITS]
         hub = HubUnit(self._vm, self._settings.start_slots)
         proxy = ProxyUnit(self._vm)
-        programs: dict[str, Program] = {}
         ssh = SshUnit(self._vm, Commands(self._vm, programs, self.uptime))
-        units = Units(self._vm.disk, [ssh, proxy, hub, *idle])
-        programs.update(self._programs(units))
-        return units
+        return Units(self._vm.disk, [ssh, proxy, hub, *idle])
 
     def _programs(self, units: Units) -> Mapping[str, Program]:
         vm = self._vm

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -124,7 +125,11 @@ class Processes:
         self._answers[number] = answer
         request = {"id": number, "argv": list(argv), "env": dict(env), "cwd": str(cwd)}
         self.send(request, [stdin, stdout, stderr])
-        pid = await answer
+        try:
+            pid = await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            answer.add_done_callback(self._end_unwanted)
+            raise
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         process = Process(pid, ended, self)
         if pid in self._early:
@@ -156,6 +161,11 @@ class Processes:
             readers.append(reader)
         transport, flow = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(ours_in, "wb"))
         return PipedProcess(process, asyncio.StreamWriter(transport, flow, None, loop), readers[0], readers[1])
+
+    def _end_unwanted(self, answer: asyncio.Future[int]) -> None:
+        """Whoever asked for the program is gone: end it as soon as it is known."""
+        if not answer.cancelled() and answer.exception() is None and self._socket is not None:
+            self.send({"kill": answer.result(), "signal": int(signal.SIGKILL)})
 
     def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
         """Hand one request to process 1.  Requests are far smaller than the socket's buffer."""

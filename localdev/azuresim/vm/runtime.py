@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from localdev.azuresim.vm.addresses import Addresses, NoAddressFree, Reservation
@@ -19,10 +19,10 @@ from localdev.azuresim.vm.machine import BOOT_S, Machine, MachineSettings, Power
 from localdev.azuresim.vm.pace import Pace
 from localdev.azuresim.vm.ports import CertificateIssuer, InboundRules, VmSpec
 from localdev.azuresim.vm.processes import Processes, is_linux
+from shared.onvm.bundle import agent_bytes
 
 HUBS_STARTING = 2
-PROJECT = Path(__file__).parents[3]
-AGENT = PROJECT / "shared" / "onvm" / "agent.py"
+LONGEST_SOCKET_DIRECTORY = 90
 
 
 class LocalVmRuntime:
@@ -30,7 +30,8 @@ class LocalVmRuntime:
 
     The clock's `time_scale` divides recorded durations (boot, the installer's pace, ACME).  `own_addresses` false puts
     every VM on 127.0.0.1 with shifted ports, as on macOS.  A VM whose disk is still there from an earlier run boots
-    from it.
+    from it.  `resolve` gives the address behind a public name that is not Azure's own (a DNS zone of the simulator);
+    certificates are issued for it too.
     """
 
     def __init__(
@@ -43,10 +44,11 @@ class LocalVmRuntime:
         log: logging.Logger,
         *,
         boot_s: float = BOOT_S,
-        agent: Path = AGENT,
+        agent: Callable[[], bytes] = agent_bytes,
         node: str | None = None,
         environ: Mapping[str, str] | None = None,
         own_addresses: bool | None = None,
+        resolve: Callable[[str], str | None] = lambda name: None,
     ) -> None:
         found_node = node or shutil.which("node") or "node"
         self._vms_dir = state_dir.absolute()
@@ -58,6 +60,7 @@ class LocalVmRuntime:
             dict(os.environ if environ is None else environ),
         )
         self._issue_certificate = issue_certificate
+        self._resolve = resolve
         self._clock = clock
         self._log = log_to(log)
         self._pace = Pace(clock.time_scale)
@@ -65,7 +68,7 @@ class LocalVmRuntime:
         self._reserved: dict[str, Reservation] = {}
         self._machines: dict[str, Machine] = {}
         self._awaiting_faults: dict[FaultKind, int] = {}
-        self._sockets = Path(tempfile.mkdtemp(prefix="hublet-"))
+        self._sockets = _socket_directory(self._vms_dir)
         self._settings = MachineSettings(asyncio.Semaphore(HUBS_STARTING), self._sockets, boot_s)
         self._created = 0
 
@@ -108,6 +111,7 @@ class LocalVmRuntime:
             faults=Faults(disk),
             processes=Processes(self._tools.python),
             issue_certificate=self._issue_certificate,
+            resolve=self._resolve,
             log=self._log,
         )
         for kind, times in self._awaiting_faults.items():
@@ -184,6 +188,15 @@ class LocalVmRuntime:
         if plain not in taken:
             return plain
         return self._vms_dir / f"{name}-{hashlib.sha256(_key(spec.vm_id).encode()).hexdigest()[:8]}"
+
+
+def _socket_directory(vms_dir: Path) -> Path:
+    """Beside the VMs where the name is short enough for a unix socket (104 bytes on macOS), else a temporary one."""
+    beside = vms_dir / ".sockets"
+    if len(str(beside)) > LONGEST_SOCKET_DIRECTORY:
+        return Path(tempfile.mkdtemp(prefix="hublet-"))
+    beside.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return beside
 
 
 def _key(vm_id: str) -> str:

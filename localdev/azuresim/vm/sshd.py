@@ -120,6 +120,7 @@ class SshUnit:
         user = str(process.get_extra_info("username"))
         home = accounts.accounts(self._vm.disk).get(user, accounts.ROOT).home
         session = Session(user, _sayer(process.stdout), _sayer(process.stderr), _read(process.stdin), home)
+        session.gone = process.channel.is_closing
         forced = process.get_extra_info("connection").get_key_option(authorized_keys.FORCED)
         try:
             if forced:

@@ -17,8 +17,8 @@ _READ_TIMEOUT_S = 15
 class AppCredential:
     """A credential of the SDKs whose every failure is `AzureIdentityUnavailable`.
 
-    By default the managed identity: user-assigned when `client_id` is set, else system-assigned. On Functions the SDK asks `IDENTITY_ENDPOINT` (plain
-    http on the instance itself) with `IDENTITY_HEADER`
+    By default the managed identity: user-assigned when `client_id` is set, else system-assigned. On Functions the SDK
+    asks `IDENTITY_ENDPOINT` (plain http on the instance itself) with `IDENTITY_HEADER`
     (https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference). Not
     `DefaultAzureCredential`: a deployed app must not pick up whatever else a machine has lying about. With setting
     `azure-cli` it is whoever did `az login`, for `func start` on a laptop.

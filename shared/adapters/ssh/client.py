@@ -38,7 +38,7 @@ class SshAgent:
     async def call(
         self, target: SshTarget, verb: str, payload: Mapping[str, object], *, timeout_s: float = 30.0
     ) -> Mapping[str, object]:
-        """One verb of shared/onvm/agent.py with its JSON. `timeout_s` covers connecting and answering together.
+        """One verb of shared/onvm/agent with its JSON. `timeout_s` covers connecting and answering together.
 
         Raises VmUnreachable, AuthenticationRefused, HostKeyMismatch, AgentError, AgentProtocolError; and ValueError
         when no host key is pinned, because that must never mean "any".

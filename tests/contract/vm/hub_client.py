@@ -12,13 +12,15 @@ from yarl import URL
 
 
 class Person:
-    """One browser session at one hub."""
+    """One browser session at one hub. `connector`: how it finds and trusts a hub that is no plain address."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, connector: aiohttp.BaseConnector | None = None) -> None:
         self.url = url
         self.name = name
         self._session = aiohttp.ClientSession(
-            cookie_jar=aiohttp.CookieJar(unsafe=True), timeout=aiohttp.ClientTimeout(total=60)
+            cookie_jar=aiohttp.CookieJar(unsafe=True),
+            timeout=aiohttp.ClientTimeout(total=60),
+            connector=connector,
         )
 
     async def __aenter__(self) -> Self:

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from localdev.azuresim.vm.ports import IssuedCertificate, VmSpec
-from localdev.azuresim.vm.runtime import AGENT, LocalVmRuntime
+from localdev.azuresim.vm.runtime import LocalVmRuntime
+from shared.onvm.bundle import agent_bytes
 
 PROJECT = Path(__file__).parents[3]
 HUBENV = PROJECT / ".localdev" / "hubenv"
@@ -158,7 +159,7 @@ def cloud_config(keys: Keys, **changes: object) -> dict[str, Any]:
                 "permissions": "0755",
                 "owner": "root:root",
                 "encoding": "gz+b64",
-                "content": packed(AGENT.read_bytes()),
+                "content": packed(agent_bytes()),
             },
             {
                 "path": "/etc/hublet/install.json",

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import secrets
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import bcrypt
@@ -60,13 +62,31 @@ async def test_configure_twice_changes_nothing_the_second_time(lab: Lab) -> None
         assert await person.log_in("throw-away password") == 403
 
 
+def wheel(folder: Path) -> Path:
+    """A package of one module."""
+    path = folder / "hubletprobe-1.0-py3-none-any.whl"
+    info = "hubletprobe-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("hubletprobe.py", "ANSWER = 42\n")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: hubletprobe\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return path
+
+
 async def test_files_and_password_survive_a_deallocation(lab: Lab) -> None:
     nonce = secrets.token_hex(8)
+    package = {**CONFIGURATION, "pip": [wheel(lab.folder).as_uri()]}
+    assert (await lab.task("configure", secrets.token_hex(4), **package))["changed"][-1].startswith("pip:")
     async with Person(lab.web, ADMIN) as owner:
         assert await owner.log_in(PASSWORD) == 302
         await owner.start_server()
-        said = await owner.compute(f"print(6 * 7); open('kept.txt', 'w').write('{nonce}')")
+        code = f"import hubletprobe; print(hubletprobe.ANSWER); open('kept.txt', 'w').write('{nonce}')"
+        said = await owner.compute(code)
         assert said == "42\n"
+        before = await owner.api("GET", "status")
+        assert (await lab.ssh("sudo", "tljh-config", "reload"))[0] == 0
+        assert (await owner.api("GET", "status"))["started"] == before["started"]
 
     await lab.runtime.deallocate(lab.spec.vm_id)
     assert living(lab.folder) == []

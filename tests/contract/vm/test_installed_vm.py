@@ -55,6 +55,26 @@ async def test_rules_are_asked_at_every_connection(lab: Lab) -> None:
     assert await lab.ssh("whoami") == (0, "azureuser\n", "")
 
 
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("ssh-refused", "Connection "), ("ssh-wrong-key", "REMOTE HOST IDENTIFICATION HAS CHANGED")],
+)
+async def test_ssh_faults_strike_as_often_as_told(lab: Lab, fault: str, words: str) -> None:
+    lab.runtime.inject_fault(fault, 1, lab.spec.vm_id)
+    code, _, err = await lab.ssh("whoami")
+    assert code == 255
+    assert words in err
+    assert (await lab.ssh("whoami"))[0] == 0
+
+
+async def test_a_half_open_ssh_port_says_nothing(lab: Lab) -> None:
+    lab.runtime.inject_fault("ssh-silent", 1, lab.spec.vm_id)
+    reader, writer = await asyncio.open_connection(*lab.endpoint(22))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), 0.5)
+    writer.close()
+
+
 async def test_the_installers_key_reaches_the_agents_verbs_only(lab: Lab) -> None:
     code, out, _ = await lab.ssh("cat /etc/passwd", user="hublet")
     assert (code, json.loads(out)["error"]["code"]) == (1, "UnknownVerb")
