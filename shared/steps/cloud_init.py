@@ -60,7 +60,7 @@ class InstallPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudInit:
-    """Everything customData is made of. `agent` is the content of shared/onvm/agent.py; keys are OpenSSH texts."""
+    """Everything customData is made of. `agent` is what shared/onvm/bundle.py makes; keys are OpenSSH texts."""
 
     agent: bytes = field(repr=False)
     host_private_key: str = field(repr=False)

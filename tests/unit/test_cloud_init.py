@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.adapters.ssh.keys import generate_key_pair
+from shared.onvm.bundle import agent_bytes
 from shared.steps.cloud_init import (
     AGENT_PATH,
     CUSTOM_DATA_LIMIT,
@@ -26,7 +26,6 @@ from shared.steps.cloud_init import (
     custom_data_sha256,
 )
 
-AGENT = (Path(__file__).parents[2] / "shared" / "onvm" / "agent.py").read_bytes()
 HOST, INSTALLER = generate_key_pair("host"), generate_key_pair("hublet-installer")
 
 
@@ -39,7 +38,7 @@ def a_cloud_init(**changes: Any) -> CloudInit:
         bootstrap_sha256="0" * 64,
     )
     whole = CloudInit(
-        agent=AGENT,
+        agent=agent_bytes(),
         host_private_key=HOST.private,
         host_public_key=HOST.public,
         installer_public_key=INSTALLER.public,
@@ -81,7 +80,7 @@ def test_host_key_is_ours_and_ends_with_a_newline():
 
 def test_agent_arrives_byte_for_byte():
     file = files(parsed(build_custom_data(a_cloud_init())))[AGENT_PATH]
-    assert gzip.decompress(base64.b64decode(file["content"])) == AGENT
+    assert gzip.decompress(base64.b64decode(file["content"])) == agent_bytes()
     assert (file["owner"], file["permissions"], file["encoding"]) == ("root:root", "0755", "gz+b64")
 
 

@@ -1,8 +1,6 @@
 """What the steps send is what the real agent takes, and what a machine may send back never breaks a step."""
 
-import importlib.util
 import string
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,30 +11,34 @@ from shared.errors import FatalError, RetryableError
 from shared.hubs.model import HttpsMode, HttpsSpec, StepName
 from shared.hubs.visit import Done
 from shared.hubs.vm_errors import AgentError, AgentProtocolError
+from shared.onvm.agent.checks import (
+    RE_ADMIN,
+    RE_DOMAIN,
+    RE_ED25519,
+    RE_EMAIL,
+    RE_HASH,
+    RE_KEY,
+    RE_SCOPE,
+    RE_SERVICE,
+    RE_TOKEN,
+    RE_USER,
+)
+from shared.onvm.agent.configure import AUTH_CLASSES
+from shared.onvm.agent.tasks import TASK_FUNCTIONS
 from shared.steps.agent_status import AgentStatus, parse_status
 from shared.steps.install_follow import PhaseClock, read_lines
-from shared.steps.machine import AGENT_FILE
 from tests.component.steps.bench import StepBench
 from tests.support.builders import a_spec
 from tests.support.fake_machine import NEXT_HOST_KEY, TASK_SECONDS, FakeMachine, failing
 
 
-@pytest.fixture(scope="module")
-def agent() -> ModuleType:
-    """The agent's own file as a module; importing it does nothing."""
-    spec = importlib.util.spec_from_file_location("hublet_agent", AGENT_FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 async def everything_sent() -> list[dict[str, Any]]:
     """The task requests of every step, a retried installation included."""
     sent: list[dict[str, Any]] = []
+    with_certificate = a_spec(https=HttpsSpec(mode=HttpsMode.AUTO))
+    contact = {"HUBLET_HTTPS_EMAIL": "hubs@example.org"}  # without one there is no certificate and no task `https`
     for step in (StepName.INSTALL, StepName.CONFIGURE, StepName.HTTPS, StepName.ACCEPT, StepName.LOCK):
-        bench = StepBench(step, url="http://20.1.2.3/", spec=a_spec(https=HttpsSpec(mode=HttpsMode.AUTO)))
+        bench = StepBench(step, url="http://20.1.2.3/", spec=with_certificate, environment=contact)
         await bench.make_group()
         if step is StepName.INSTALL:
             bench.machine.scripts.insert(0, failing(3, "E: Could not get lock /var/lib/dpkg/lock-frontend"))
@@ -45,38 +47,38 @@ async def everything_sent() -> list[dict[str, Any]]:
     return sent
 
 
-def test_the_fake_machine_knows_the_agents_tasks(agent: ModuleType):
-    assert set(TASK_SECONDS) == set(agent.TASK_FUNCTIONS)
+def test_the_fake_machine_knows_the_agents_tasks():
+    assert set(TASK_SECONDS) == set(TASK_FUNCTIONS)
 
 
-async def test_every_task_is_one_the_agent_takes(agent: ModuleType):
+async def test_every_task_is_one_the_agent_takes():
     sent = await everything_sent()
-    assert {payload["name"] for payload in sent} == set(agent.TASK_FUNCTIONS)
+    assert {payload["name"] for payload in sent} == set(TASK_FUNCTIONS)
     for payload in sent:
-        assert agent.RE_KEY.fullmatch(payload["key"])
+        assert RE_KEY.fullmatch(payload["key"])
         assert set(payload) == {"name", "key", "input", "waitSeconds"}
         assert 0 <= payload["waitSeconds"] <= 25
         given_ = payload["input"]
         match payload["name"]:
             case "configure":
-                assert agent.RE_ADMIN.fullmatch(given_["adminUser"])
-                assert given_["authType"] in agent.AUTH_CLASSES
+                assert RE_ADMIN.fullmatch(given_["adminUser"])
+                assert given_["authType"] in AUTH_CLASSES
                 for service in given_["services"]:
-                    assert agent.RE_SERVICE.fullmatch(service["name"])
-                    assert agent.RE_TOKEN.fullmatch(service["token"])
-                    assert all(agent.RE_SCOPE.fullmatch(scope) for scope in service["scopes"])
+                    assert RE_SERVICE.fullmatch(service["name"])
+                    assert RE_TOKEN.fullmatch(service["token"])
+                    assert all(RE_SCOPE.fullmatch(scope) for scope in service["scopes"])
             case "https":
-                assert agent.RE_DOMAIN.fullmatch(given_["domain"])
-                assert agent.RE_EMAIL.fullmatch(given_["email"])
+                assert RE_DOMAIN.fullmatch(given_["domain"])
+                assert RE_EMAIL.fullmatch(given_["email"])
             case "accept-prepare":
-                assert agent.RE_USER.fullmatch(given_["user"])
-                assert agent.RE_HASH.fullmatch(given_["passwordHash"])
+                assert RE_USER.fullmatch(given_["user"])
+                assert RE_HASH.fullmatch(given_["passwordHash"])
             case "lock-commit":
-                assert agent.RE_ED25519.fullmatch(given_["tunnelPublicKey"])
+                assert RE_ED25519.fullmatch(given_["tunnelPublicKey"])
 
 
-def test_the_fakes_new_host_key_is_one_the_agent_could_make(agent: ModuleType):
-    assert agent.RE_ED25519.fullmatch(NEXT_HOST_KEY)
+def test_the_fakes_new_host_key_is_one_the_agent_could_make():
+    assert RE_ED25519.fullmatch(NEXT_HOST_KEY)
 
 
 async def test_trouble_of_the_moment_inside_the_agent_is_looked_at_again():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.steps.install_pace import REFERENCE_S, pause_s, seconds_left
+from shared.steps.install_pace import LONGEST_PAUSE_S, REFERENCE_S, SHORTEST_PAUSE_S, pause_s, seconds_left
 from shared.steps.text import last_line, one_line, plain, redacted, tail
 
 
@@ -61,4 +61,4 @@ def test_a_slow_machine_is_expected_to_stay_slow():
 @pytest.mark.parametrize("elapsed", [0.0, 50.0, 1e9])
 @pytest.mark.parametrize("began", [0.0, 1e9])
 def test_every_pause_is_sane_whatever_the_machine_says(percent: int, elapsed: float, began: float):
-    assert 2.5 <= pause_s(max(percent, 0), began, elapsed) <= max(40.0, 0.12 * elapsed)
+    assert SHORTEST_PAUSE_S <= pause_s(max(percent, 0), began, elapsed) <= max(LONGEST_PAUSE_S, 0.12 * elapsed)

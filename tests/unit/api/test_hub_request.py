@@ -47,6 +47,16 @@ def test_defaults_come_from_the_settings():
     )
 
 
+@pytest.mark.parametrize("name", ["windows", "my-windows-class", "microsoft-101", "login", "login2", "xbox-lab"])
+def test_names_that_azure_refuses_are_refused_before_anything_is_made(name: str):
+    assert refused({"name": name}) == {"/name": "ReservedName"}
+
+
+@pytest.mark.parametrize("name", ["window", "my-login", "micro-soft", "azure-notes"])
+def test_names_that_only_look_reserved_are_taken(name: str):
+    assert parse({"name": name}).name == name
+
+
 def test_null_means_not_sent():
     document = dict.fromkeys(("name", "size", "people", "sshFrom", "https", "schedule", "tags", "users"), None)
     assert parse(document) == parse({})

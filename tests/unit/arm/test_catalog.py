@@ -136,6 +136,18 @@ def test_arm64_is_seen() -> None:
     assert size_info(sku, "eastus").arm64
 
 
+@pytest.mark.parametrize(
+    ("sku", "why"),
+    [
+        (with_capability(a_sku(), "CpuArchitectureType", "Arm64"), "Arm64NotSupported"),
+        (with_capability(a_sku(), "TrustedLaunchDisabled", "True"), "NoTrustedLaunch"),
+    ],
+)
+def test_a_size_that_our_image_cannot_start_on_is_not_available(sku: dict[str, Any], why: str) -> None:
+    info = size_info(sku, "eastus")
+    assert (info.available, info.restriction) == (False, why)
+
+
 async def test_prices_are_asked_for_once_a_day() -> None:
     world = World()
     assert await world.price() == 0.015

@@ -115,7 +115,25 @@ async def test_tagged_compares_names_and_values_in_any_case_and_trusts_no_filter
     assert [(ref.type, ref.id.rsplit("/", 1)[-1]) for ref in found] == [
         ("Microsoft.Resources/resourceGroups", "A"),
         ("x/y", "1"),
+        ("x/y", "3"),  # ARM filters by name and value, and then leaves the tags out: it is one of ours
     ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [refused(404, "SubscriptionNotFound", "The subscription 's' could not be found."), Answer(404, b"<html>no</html>")],
+)
+async def test_only_a_404_that_speaks_of_the_resource_means_absence(answer: Answer) -> None:
+    """Otherwise a subscription we lost sight of would make every hub look deleted and every machine look stopped."""
+    wire = Wire(answer)
+    with pytest.raises(RetryableError):
+        await ArmResourceGroups(wire.arm).get("g")
+    with pytest.raises(RetryableError):
+        await ArmResourceGroups(wire.arm).begin_delete("g")
+    with pytest.raises(RetryableError):
+        await ArmCompute(wire.arm).vm("g", "vm")
+    with pytest.raises(RetryableError):
+        await ArmCompute(wire.arm).begin_deallocate("g", "vm")
 
 
 async def test_the_observer_sees_what_goes_out() -> None:

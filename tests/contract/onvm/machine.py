@@ -1,8 +1,10 @@
 """A VM for the agent's tests: a directory as its root, stub programs as its PATH, a small JupyterHub on loopback.
 
-The agent runs for real, as its own process. Stubs keep what they were called with, and the hub keeps its people.
+The agent runs for real, as its own process and as the one file a VM gets. Stubs keep what they were called with, and
+the hub keeps its people.
 """
 
+import ast
 import hashlib
 import json
 import os
@@ -16,7 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-AGENT = Path(__file__).parents[3] / "shared" / "onvm" / "agent.py"
+from shared.onvm.bundle import agent_bytes
+
 # The agent must run on Ubuntu's Python (3.10, 3.12) too; set this to try it with another one.
 PYTHON = os.environ.get("HUBLET_TEST_AGENT_PYTHON", sys.executable)
 
@@ -39,10 +42,11 @@ CONFIGURE_INPUT: Mapping[str, object] = {
     "https": None,
 }
 
+# A stub runs hundreds of times, and importing json would double its time.
 RECORD = """
-import json, os, sys
+import os, sys
 with open({calls!r}, "a") as calls:
-    calls.write(json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]) + "\\n")
+    calls.write(repr([os.path.basename(sys.argv[0]), *sys.argv[1:]]) + "\\n")
 ROOT = {root!r}
 def arg(flag): return sys.argv[sys.argv.index(flag) + 1]
 """
@@ -59,6 +63,7 @@ STUBS = {
         open(arg('-f') + '.pub', 'w').write('ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI' + 'B' * 43 + ' hublet\\n')
     """,
     "tljh-config": """
+        import json
         path = ROOT + '/opt/tljh/config/config.yaml'
         try: config = json.load(open(path))
         except FileNotFoundError: config = {{}}
@@ -133,8 +138,10 @@ class Machine:
         self.root = directory / "root"
         self.bin = directory / "bin"
         self.hub = FakeHub()
-        self._calls, self._served = directory / "calls.jsonl", directory / "served.py"
+        self._calls, self._served = directory / "calls.txt", directory / "served.py"
+        self.agent = directory / "agent"
         self.bin.mkdir(parents=True)
+        self.agent.write_bytes(agent_bytes())
         for path in (
             "etc/ssh",
             "etc/hublet",
@@ -201,7 +208,7 @@ class Machine:
 
     def calls(self, program: str) -> list[list[str]]:
         lines = self._calls.read_text().splitlines() if self._calls.exists() else []
-        return [call[1:] for call in map(json.loads, lines) if call[0] == program]
+        return [call[1:] for call in map(ast.literal_eval, lines) if call[0] == program]
 
     def environment(self) -> dict[str, str]:
         ports = json.dumps({"80": self.hub.port, "15001": self.hub.port})
@@ -209,7 +216,7 @@ class Machine:
 
     def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [PYTHON, "-I", str(AGENT), *arguments],
+            [PYTHON, "-I", str(self.agent), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -247,7 +254,7 @@ class Machine:
     def password(self, user: str) -> str:
         """Read back as JupyterHub reads it: with the interpreter that runs the agent."""
         program = "import dbm, sys; print(dbm.open(sys.argv[1], 'r').get(sys.argv[2].encode(), b'').decode())"
-        argv = [PYTHON, "-c", program, str(self.path("/opt/tljh/state/passwords.dbm")), user]
+        argv = [PYTHON, "-IS", "-c", program, str(self.path("/opt/tljh/state/passwords.dbm")), user]
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
 
     def files(self) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.onvm.machine import ACCEPTANCE_TOKEN, TOKEN, Machine
+from tests.contract.onvm.machine import ACCEPTANCE_TOKEN, TOKEN, Machine
 
 
 def config(machine: Machine) -> dict[str, Any]:

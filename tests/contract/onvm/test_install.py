@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.onvm.machine import BOOTSTRAP_URL, GOOD_BOOTSTRAP, HASH, Machine
+from tests.contract.onvm.machine import BOOTSTRAP_URL, GOOD_BOOTSTRAP, HASH, Machine
 
 
 def mode(machine: Machine, path: str) -> int:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.onvm.machine import Machine
+from tests.contract.onvm.machine import Machine
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.unit.onvm.machine import HASH, Machine
-from tests.unit.onvm.test_install import wait_for
+from tests.contract.onvm.machine import HASH, Machine
+from tests.contract.onvm.test_install import wait_for
 
 SLOW_KEYGEN = """
     import time

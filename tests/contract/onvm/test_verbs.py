@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.unit.onvm.machine import Machine
+from tests.contract.onvm.machine import Machine
 
 
 @pytest.mark.parametrize("command", ["", "install", "status extra", "sh", "status;id", "$(id)", "task\nstatus"])

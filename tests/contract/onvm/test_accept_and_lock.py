@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from tests.unit.onvm.machine import ACCEPTANCE_TOKEN, HASH, TOKEN, Machine
+from tests.contract.onvm.machine import ACCEPTANCE_TOKEN, HASH, TOKEN, Machine
 
 TUNNEL = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "C" * 43 + " hublet-tunnel"
 NEW_PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "B" * 43
