@@ -136,6 +136,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         { name: 'HUBLET_ADMIN_TOKEN', value: adminToken }
         { name: 'HUBLET_SEAL_KEYS', value: sealKeys }
         { name: 'HUBLET_REGION', value: hubRegion }
+        { name: 'HUBLET_APP_REGION', value: location }
         { name: 'HUBLET_EGRESS_CIDRS', value: egressCidrs }
         { name: 'HUBLET_HTTPS_EMAIL', value: httpsEmail }
       ]

@@ -140,7 +140,14 @@ class Settings:
         _cidrs,
         "",
         "Where this app's outgoing connections come from (a NAT gateway's address). Empty = service tag "
-        "AzureCloud.<region>, and every hub shows the condition EgressNotPinned.",
+        "AzureCloud.<HUBLET_APP_REGION>, and every hub shows the condition EgressNotPinned.",
+    )
+    app_region: str = _setting(
+        "HUBLET_APP_REGION",
+        _text,
+        "",
+        "Azure region this app runs in, whose addresses may reach port 22 of a new machine while HUBLET_EGRESS_CIDRS "
+        "is empty. Empty = the hub's own region.",
     )
     egress_address: str = _setting(
         "HUBLET_EGRESS_ADDRESS", _text, "", "Local address to connect to machines from; empty in Azure."

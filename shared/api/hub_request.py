@@ -16,6 +16,7 @@ from shared.api.mistakes import of_validation, pointer, private_keys, refuse
 from shared.api.models import Rules, Strict, listed, mistake, rule, unique, with_rules
 from shared.api.problems import Mistake
 from shared.hubs import model, sizes
+from shared.hubs.model import RESERVED_NAME
 from shared.hubs.sshkey import InvalidPublicKey, parse_public_key
 from shared.settings import Settings
 
@@ -46,6 +47,10 @@ def _region(text: str, rules: Rules) -> str:
 
 def _not_reserved(text: str) -> str | None:
     return "This name is taken by Azure, Ubuntu or the service." if names.is_reserved_admin(text) else None
+
+
+def _not_trademarked(text: str) -> str | None:
+    return "Azure refuses names with this word in them." if RESERVED_NAME.fullmatch(text) else None
 
 
 def _public_key(text: str) -> str:
@@ -138,7 +143,7 @@ class NotifyRequest(Strict):
 
 
 class HubRequest(Strict):
-    name: Annotated[Text, rule(names.hub_name, "InvalidName")] | None = None
+    name: Annotated[Text, rule(names.hub_name, "InvalidName"), rule(_not_trademarked, "ReservedName")] | None = None
     size: Size | None = None
     region: Region | None = None
     people: Annotated[int, Field(ge=1, le=1000)] | None = None

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from shared.hubs.ports import Endpoint
 
 SSH_PORT = 22
+KNOWN_HOSTS_FILE = "known_hosts"
+"""Where the command expects the hub's `knownHosts`: in the present folder, as it does the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,9 @@ def _command(hub: "Hub", endpoint: "Endpoint") -> str | None:
     if not hub.spec.ssh_from:
         return None
     identity = [] if hub.spec.ssh_public_key is not None else ["-i", f"{hub.name}.pem"]
+    known = ["-o", f"UserKnownHostsFile={KNOWN_HOSTS_FILE}"]  # without it ssh would ask for the trust we can prove
     port = [] if endpoint.port == SSH_PORT else ["-p", str(endpoint.port)]
-    return " ".join(["ssh", *identity, *port, f"{hub.spec.admin_user}@{endpoint.address}"])
+    return " ".join(["ssh", *identity, *known, *port, f"{hub.spec.admin_user}@{endpoint.address}"])
 
 
 def _known_hosts(hub: "Hub", endpoint: "Endpoint") -> str:

@@ -13,6 +13,7 @@ from shared.hubs.dispatch import due_after, work_message
 from shared.hubs.goals import begin_deletion, operation_of
 from shared.hubs.model import (
     HUB_NAME,
+    RESERVED_NAME,
     Event,
     Hub,
     HubSpec,
@@ -174,6 +175,8 @@ def _free_name(owner: str, quota: Quota) -> str:
     base = base.strip("-")[:20].strip("-") or "hub"
     if not base[0].isalpha():
         base = f"u{base}"[:20].strip("-")
+    if RESERVED_NAME.fullmatch(base):
+        base = "hub"
     for number in range(1, 1000):
         candidate = f"{base}-tljh" if number == 1 else f"{base}-tljh-{number}"
         if candidate not in quota.hubs and HUB_NAME.fullmatch(candidate):

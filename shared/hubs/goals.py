@@ -1,8 +1,9 @@
 """Changes of goal, and the operation that callers poll for each."""
 
 from dataclasses import replace
+from datetime import datetime
 
-from shared.hubs.model import Hub, Operation, OperationStatus
+from shared.hubs.model import Attempt, Hub, Operation, OperationStatus, Reason
 from shared.hubs.states import Goal, HubEvent, HubState
 from shared.hubs.visit import Visit
 
@@ -20,6 +21,14 @@ def operation_of(hub: Hub, kind: str, status: OperationStatus) -> Operation:
     )
 
 
+def attempts_ended(hub: Hub, now: datetime, outcome: str, reason: Reason | None) -> tuple[Attempt, ...]:
+    """The hub's attempts, the one under way ended so."""
+    return tuple(
+        replace(attempt, ended_at=now, outcome=outcome, reason=reason) if attempt.ended_at is None else attempt
+        for attempt in hub.attempts
+    )
+
+
 def begin_deletion(visit: Visit, message: str, *, request_id: str = "") -> None:
     """Goal `deleted`, next generation; the operation that ran ends `Canceled`, a new one begins."""
     hub, now = visit.hub, visit.now
@@ -30,6 +39,7 @@ def begin_deletion(visit: Visit, message: str, *, request_id: str = "") -> None:
         generation=hub.generation + 1,
         pass_number=1,
         operation=None,
+        attempts=attempts_ended(hub, now, "canceled", None),
         updated_at=now,
         request_id=request_id or hub.request_id,
     )

@@ -15,8 +15,8 @@ from shared import log
 from shared.errors import ConcurrentUpdate, HubletError, RetryableError
 from shared.hubs import power, removal
 from shared.hubs.dispatch import Drop, LookAgain, Run, due_after, fence, work_message
-from shared.hubs.goals import begin_deletion, operation_of
-from shared.hubs.model import Attempt, Hub, Message, OperationStatus, Reason, StepName
+from shared.hubs.goals import attempts_ended, begin_deletion, operation_of
+from shared.hubs.model import Hub, Message, OperationStatus, Reason, StepName
 from shared.hubs.ports import IndexEntry
 from shared.hubs.states import Goal, HubEvent, HubState
 from shared.hubs.visit import Done, Step, Visit, Wait
@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from shared.app import App
 
 LOOK_AGAIN_S = 5
+STORAGE_PAUSE_S = 30
+"""After storage did not answer. It is nobody's bug, so it must not count towards poison and fail the hub."""
+
+DEFERRED_S = 600
+"""After a row that cannot be read, as a newer version's after a roll-back: somebody must act, no hub is failed."""
+
+RARER_WITH_AGE = 0.1
+LONGEST_PAUSE_S = 900.0
+"""Power and removal are tried without end, but ever more seldom: after a tenth of the time they have gone wrong."""
+
 VISIT_BUDGET_S = 10.0
 """After this long a visit ends even if the next step could begin: one pass lasts seconds."""
 
@@ -118,10 +128,10 @@ def decide(hub: Hub, now: datetime, *, failed_keep: timedelta) -> Decision:
                 return Fail(Reason(code="ImpossibleState", message="All steps are done but the hub is not ready."))
             return RunStep(step)
         case HubState.FAILED:
-            if hub.deallocated_at is None:
-                return Deallocate()
             keep_until = (hub.failed_at or hub.state_since) + failed_keep
-            return Expire() if now >= keep_until else Settle(keep_until)
+            if now >= keep_until:  # first of all: what cannot be deallocated must not bill for ever
+                return Expire()
+            return Deallocate() if hub.deallocated_at is None else Settle(keep_until)
         case HubState.READY | HubState.DELETING | HubState.DELETED:
             return Settle()
     assert_never(hub.state)
@@ -150,10 +160,12 @@ def _deadline_passed(step: StepName, last_error: Reason | None) -> Reason:
 async def advance(app: "App", steps: Steps, message: Message) -> None:
     """One bounded visit for one message. Twice with the same message = the second is fenced off.
 
-    Expected conditions never raise; what does raise is a bug or storage trouble, and counts towards poison.
+    Expected conditions never raise, trouble of storage's among them; what does raise is a bug and counts towards
+    poison (or a queue that takes no message either: then the host's own next delivery is all there is).
     """
-    now = app.clock.now()
-    match fence(await app.hubs.get(message.owner, message.name), message, now):
+    match await _fenced(app, message):
+        case None:
+            return
         case Drop(why):
             log.info("message_dropped", why=why, hub_id=message.hub_id, pass_number=message.pass_number)
             return
@@ -168,6 +180,26 @@ async def advance(app: "App", steps: Steps, message: Message) -> None:
             await _visit_and_save(visit, steps)
     except ConcurrentUpdate:
         log.info("visit_lost_race", hub_id=hub.id, pass_number=hub.pass_number)
+    except RetryableError as error:
+        await _put_again(app, message, STORAGE_PAUSE_S, error)
+
+
+async def _fenced(app: "App", message: Message) -> Drop | LookAgain | Run | None:
+    """What the message may do, or None when its row could not be read and it was put again for later."""
+    try:
+        return fence(await app.hubs.get(message.owner, message.name), message, app.clock.now())
+    except RetryableError as error:
+        await _put_again(app, message, STORAGE_PAUSE_S, error)
+    except HubletError as error:
+        log.error("hub_row_unreadable", hub_id=message.hub_id, code=error.code)
+        await _put_again(app, message, DEFERRED_S, error)
+    return None
+
+
+async def _put_again(app: "App", message: Message, delay_s: float, error: HubletError) -> None:
+    """The same message, later: whatever the visit had done until then, a later one does again."""
+    log.warning("visit_put_off", hub_id=message.hub_id, code=error.code, delay_s=delay_s)
+    await app.queue.put(message, delay_s=delay_s)
 
 
 async def _visit_and_save(visit: Visit, steps: Steps) -> None:
@@ -304,7 +336,9 @@ async def _guard(visit: Visit, ensure: "power.Ensure") -> Done | Wait:
         raise
     except RetryableError as error:
         log.info("waiting", code=error.code)
-        return Wait(retry_delay_s(visit, 4, error.retry_after_s), error.message)
+        age_s = (visit.now - visit.hub.state_since).total_seconds()
+        rarer_s = min(LONGEST_PAUSE_S, RARER_WITH_AGE * age_s) / visit.app.settings.poll_scale
+        return Wait(max(rarer_s, retry_delay_s(visit, 4, error.retry_after_s)), error.message)
     except HubletError as error:
         visit.update(operation=None)
         visit.condition("ActionNeeded", f"{error.message} {error.fix}".strip())
@@ -314,7 +348,7 @@ async def _guard(visit: Visit, ensure: "power.Ensure") -> Done | Wait:
 
 async def _ready(visit: Visit, message: str) -> None:
     visit.move(HubEvent.VERIFIED, message)
-    visit.update(ready_at=visit.now, attempts=_attempts_ended(visit.hub, visit.now, "ready", None))
+    visit.update(ready_at=visit.now, attempts=attempts_ended(visit.hub, visit.now, "ready", None))
     visit.operations.append(replace(operation_of(visit.hub, "create", OperationStatus.SUCCEEDED), ended_at=visit.now))
     await _index_state(visit)
 
@@ -325,7 +359,7 @@ async def fail(visit: Visit, reason: Reason, *, step: StepName | None = None) ->
         reason=reason,
         failed_at=visit.now,
         operation=None,
-        attempts=_attempts_ended(visit.hub, visit.now, "failed", reason),
+        attempts=attempts_ended(visit.hub, visit.now, "failed", reason),
     )
     if step is not None:
         visit.record(replace(visit.hub.step(step), last_error=reason))
@@ -342,34 +376,31 @@ async def _index_state(visit: Visit) -> None:
     await visit.app.index.put(IndexEntry(hub_id=hub.id, owner=hub.owner, name=hub.name, state=str(hub.state)))
 
 
-def _attempts_ended(hub: Hub, now: datetime, outcome: str, reason: Reason | None) -> tuple[Attempt, ...]:
-    return tuple(
-        replace(attempt, ended_at=now, outcome=outcome, reason=reason) if attempt.ended_at is None else attempt
-        for attempt in hub.attempts
-    )
-
-
 # ------------------------------------------------------------------ poison
 
 
 async def poisoned(app: "App", message: Message, cause: str) -> None:
     """Five visits failed in a row: the hub is failed with the cause, and its machine stops billing.
 
-    A hub that is being deleted, or is settled, is only looked at again later: deletion is never given up.
+    A hub that is being deleted, or is settled, is only looked at again later: deletion is never given up. A message
+    whose pass is over says nothing about the hub: another copy of it was worked on well.
     """
-    hub = await app.hubs.get(message.owner, message.name)
-    if hub is None or hub.id != message.hub_id or hub.generation != message.generation:
+    found = await _fenced(app, message)
+    if not isinstance(found, Run):
         return
+    hub = found.hub
     visit = Visit(app, hub)
     busy = (HubState.ACCEPTED, HubState.PROVISIONING, HubState.INSTALLING, HubState.VERIFYING)
-    if hub.state in busy:
-        reason = Reason(
-            code="WorkerGaveUp",
-            message="The service failed several times in a row while it worked on this hub.",
-            fix=f"Send this to whoever runs the service: hub {hub.id}, cause {cause[:200]}.",
-        )
-        await fail(visit, reason)
     try:
+        if hub.state in busy:
+            reason = Reason(
+                code="WorkerGaveUp",
+                message="The service failed several times in a row while it worked on this hub.",
+                fix=f"Send this to whoever runs the service: hub {hub.id}, cause {cause[:200]}.",
+            )
+            await fail(visit, reason)
         await schedule_and_save(visit, 60.0)
     except ConcurrentUpdate:
         log.info("visit_lost_race", hub_id=hub.id)
+    except RetryableError as error:
+        await _put_again(app, message, STORAGE_PAUSE_S, error)

@@ -380,5 +380,9 @@ class Message:
     first_seen: datetime
 
 
+RESERVED_NAME = re.compile(r"(?:login|xbox).*|.*(?:microsoft|windows).*")
+"""Azure refuses resources named so: the names of all of a hub's resources begin with the hub's.
+https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-reserved-resource-name"""
+
 HUB_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?")
 """Hub names (API.md): a letter first, no hyphen at the end, at most 30 characters."""

@@ -434,7 +434,7 @@ class SshProbe:
 
 
 class OnVm(Protocol):
-    """The agent on the VM, over SSH with a pinned host key (shared/onvm/agent.py lists verbs and tasks)."""
+    """The agent on the VM, over SSH with a pinned host key (shared/onvm/agent lists verbs and tasks)."""
 
     async def call(
         self, target: SshTarget, verb: str, payload: Mapping[str, object], *, timeout_s: float = 30.0

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared import log
+from shared.errors import HubletError, RetryableError
 from shared.hubs.dispatch import work_message
 from shared.hubs.model import Hub
 from shared.hubs.ports import DueRow
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from shared.app import App
 
 _AT_ONCE = 16
+NO_ANSWER_AGAIN = timedelta(minutes=1)
+UNREADABLE_AGAIN = timedelta(minutes=10)
+"""A due row whose hub could not be read moves on by this much: one broken hub must not stop the clock of the others."""
 
 
 async def tick(app: "App") -> int:
@@ -34,7 +39,16 @@ async def tick(app: "App") -> int:
 
 
 async def _drive(app: "App", row: DueRow) -> bool:
-    hub = await app.hubs.get(row.owner, row.name)
+    try:
+        hub = await app.hubs.get(row.owner, row.name)
+    except RetryableError as error:
+        log.warning("due_row_put_off", hub_id=row.hub_id, code=error.code)
+        await app.due.put(replace(row, at=app.clock.now() + NO_ANSWER_AGAIN))
+        return False
+    except HubletError as error:
+        log.error("hub_row_unreadable", hub_id=row.hub_id, code=error.code)
+        await app.due.put(replace(row, at=app.clock.now() + UNREADABLE_AGAIN))
+        return False
     if hub is None or not matches(row, hub):
         return False
     message = replace(work_message(hub, app.clock.now()), pass_number=row.pass_number)

@@ -5,7 +5,7 @@ from shared.hubs.model import StepName
 from shared.hubs.ports import VnetPlan
 from shared.hubs.tags import tags_for
 from shared.hubs.visit import Done, Visit, Wait
-from shared.steps.nsg import NSG_NAME, ensure_rules, rules_for
+from shared.steps.nsg import NSG_NAME, control_plane_region, ensure_rules, rules_for
 
 VNET_NAME = "hublet-vnet"
 SUBNET_NAME = "hub"
@@ -26,7 +26,8 @@ class NetworkStep:
             visit.condition(
                 "EgressNotPinned",
                 "This service has no fixed outgoing address, so port 22 is open to all of Azure in "
-                f"{visit.hub.spec.region} while the hub is installed (the host key is pinned all the same).",
+                f"{control_plane_region(visit.hub, settings)} while the hub is installed "
+                "(the host key is pinned all the same).",
             )
         outcome = await ensure_rules(visit, self.name, rules_for(visit.hub, settings, "install"))
         if isinstance(outcome, Wait):

@@ -1,6 +1,7 @@
 """The hub's network security group: which rules hold in which phase of a hub's life, and how they are put."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Literal
 
 from shared.hubs.long_operation import run_long
@@ -13,6 +14,20 @@ from shared.settings import Settings
 NSG_NAME = "hublet-nsg"
 
 type Phase = Literal["install", "exposed", "locked", "locked-with-tunnel"]
+
+_TAG_REGIONS: Mapping[str, str] = {
+    "francecentral": "centralfrance",
+    "francesouth": "southfrance",
+    "germanynorth": "germanyn",
+    "germanywestcentral": "germanywc",
+    "norwayeast": "norwaye",
+    "norwaywest": "norwayw",
+    "switzerlandnorth": "switzerlandn",
+    "switzerlandwest": "switzerlandw",
+}
+"""Regions whose AzureCloud tag is not named as they are.
+https://learn.microsoft.com/azure/virtual-network/service-tags-overview ("... don't have regional names formatted
+according to the normal schema")"""
 
 _NSG_SECONDS = 3.0
 """An NSG update takes about this long (public deployment logs: 2-4 s)."""
@@ -37,8 +52,14 @@ def rules_for(hub: Hub, settings: Settings, phase: Phase) -> tuple[InboundRule, 
 
 
 def control_plane_sources(hub: Hub, settings: Settings) -> tuple[str, ...]:
-    """Where this service connects from: its pinned addresses, or Azure's own addresses of the hub's region."""
-    return settings.egress_cidrs or (f"AzureCloud.{hub.spec.region}",)
+    """Where this service connects from: its pinned addresses, or Azure's own addresses of the region it runs in."""
+    region = control_plane_region(hub, settings)
+    return settings.egress_cidrs or (f"AzureCloud.{_TAG_REGIONS.get(region, region)}",)
+
+
+def control_plane_region(hub: Hub, settings: Settings) -> str:
+    """Where the service runs, which need not be where the hub is; the hub's region when the setting does not say."""
+    return (settings.app_region or hub.spec.region).lower().replace(" ", "")
 
 
 async def nsg_plan(visit: Visit, rules: tuple[InboundRule, ...]) -> NsgPlan:

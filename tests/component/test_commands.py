@@ -67,6 +67,14 @@ async def test_default_names_follow_the_owner():
     assert names == ["jaydoe-tljh", "jaydoe-tljh-2", "jaydoe-tljh-3"]
 
 
+@pytest.mark.parametrize(("owner", "name"), [("windowsfan@example.org", "hub-tljh"), ("login", "hub-tljh")])
+async def test_a_default_name_is_never_one_that_azure_refuses(owner: str, name: str):
+    created = await commands.create_hub(
+        World().app, Principal(owner), a_spec(), name=None, idempotency=None, request_id="r"
+    )
+    assert created.hub.name == name
+
+
 async def test_a_name_is_unique_per_owner():
     world = World()
     await create(world)

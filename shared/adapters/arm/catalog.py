@@ -129,16 +129,23 @@ def size_info(sku: Mapping[str, Any], region: str) -> SizeInfo:
     capabilities = {c.get("name"): str(c.get("value", "")) for c in sku.get("capabilities") or []}
     restriction = next((r for r in sku.get("restrictions") or [] if str(r.get("type", "")).lower() == "location"), None)
     generations = capabilities.get("HyperVGenerations", "V1").upper().split(",")
+    arm64 = capabilities.get("CpuArchitectureType", "x64").lower() == "arm64"
+    trusted_launch = "V2" in generations and capabilities.get("TrustedLaunchDisabled", "").lower() != "true"
+    refused = str(restriction.get("reasonCode") or "Restricted") if restriction else None
+    if arm64:
+        refused = refused or "Arm64NotSupported"  # our images are x64
+    elif not trusted_launch:
+        refused = refused or "NoTrustedLaunch"  # every hub is made with it
     return SizeInfo(
         name=sku["name"],
         region=region,
         vcpus=int(float(capabilities.get("vCPUs") or 0)),
         memory_gib=float(capabilities.get("MemoryGB") or 0),
         family=str(sku.get("family", "")),
-        arm64=capabilities.get("CpuArchitectureType", "x64").lower() == "arm64",
-        trusted_launch="V2" in generations and capabilities.get("TrustedLaunchDisabled", "").lower() != "true",
-        available=restriction is None,
-        restriction=None if restriction is None else str(restriction.get("reasonCode") or "Restricted"),
+        arm64=arm64,
+        trusted_launch=trusted_launch,
+        available=refused is None,
+        restriction=refused,
     )
 
 

@@ -9,7 +9,7 @@ import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.arm.errors import translated
+from shared.adapters.arm.errors import says_absent, translated
 from shared.adapters.arm.ids import ResourceId
 from shared.adapters.arm.network import NSG_TYPE, VNET_TYPE
 from shared.adapters.arm.operations import begun, one_look_polling
@@ -80,7 +80,7 @@ class ArmCompute:
                 else:
                     found = await virtual_machines.get(group, name)
             except HttpResponseError as error:
-                if error.status_code == 404:
+                if says_absent(error):
                     return None
                 raise
         return vm_view(found.as_dict())
@@ -94,7 +94,7 @@ class ArmCompute:
             try:
                 poller = await self._arm.compute().virtual_machines.begin_deallocate(group, name, polling=polling)
             except HttpResponseError as error:
-                if error.status_code == 404:
+                if says_absent(error):
                     return Begun(handle=None)
                 raise
             return begun("deallocate", [group, name], poller, polling)

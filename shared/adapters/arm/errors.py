@@ -142,6 +142,17 @@ def from_exception(error: BaseException) -> HubletError:
     return RetryableError(UNKNOWN, "A call to Azure failed in an unknown way.")
 
 
+_ABSENT = frozenset({"resourcegroupnotfound", "resourcenotfound", "parentresourcenotfound", "notfound"})
+
+
+def says_absent(error: Any) -> bool:
+    """Whether an SDK's `HttpResponseError` means "there is no such resource". The status alone does not: a subscription
+    we lost sight of is a 404 too, and so is a gateway's page."""
+    if error.status_code != 404 or error.response is None:
+        return False
+    return (read_body(text_of(error.response)).code or "").lower() in _ABSENT
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Everything an SDK raises inside leaves as one of our kinds."""

@@ -6,7 +6,7 @@ Shapes: https://learn.microsoft.com/rest/api/resources/resource-groups and .../r
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.arm.errors import translated
+from shared.adapters.arm.errors import says_absent, translated
 from shared.adapters.arm.operations import begun, one_look_polling
 from shared.hubs.ports import Begun, GroupView, ResourceRef
 
@@ -35,7 +35,7 @@ class ArmResourceGroups:
             try:
                 group = (await self._arm.resources().resource_groups.get(name)).as_dict()
             except HttpResponseError as error:
-                if error.status_code == 404:
+                if says_absent(error):
                     return None
                 raise
         state = str(group.get("properties", {}).get("provisioningState", ""))
@@ -55,13 +55,17 @@ class ArmResourceGroups:
             try:
                 poller = await self._arm.resources().resource_groups.begin_delete(name, polling=polling)
             except HttpResponseError as error:
-                if error.status_code == 404:
+                if says_absent(error):
                     return Begun(handle=None)
                 raise
             return begun("group_delete", [name], poller, polling)
 
     async def tagged(self, tag: str, value: str) -> Sequence[ResourceRef]:
-        """Two lists: groups have their own. Both lag behind deletes, and return other casings than were sent."""
+        """Two lists: groups have their own. Both lag behind deletes, and return other casings than were sent.
+
+        "When you filter by a tag name and value, the tags for each resource are not returned in the results"
+        (https://learn.microsoft.com/rest/api/resources/resources/list): what comes without tags was found by them.
+        """
         condition = f"tagName eq '{_quote(tag)}' and tagValue eq '{_quote(value)}'"
         resources = self._arm.resources()
         found: list[ResourceRef] = []
@@ -70,7 +74,7 @@ class ArmResourceGroups:
                 found.append(_ref(group.as_dict(), _GROUP_TYPE))
             async for resource in resources.resources.list(filter=condition):
                 found.append(_ref(resource.as_dict(), ""))
-        return [ref for ref in found if _has(ref.tags, tag, value)]
+        return [ref for ref in found if not ref.tags or _has(ref.tags, tag, value)]
 
 
 def _ref(document: Mapping[str, Any], kind: str) -> ResourceRef:

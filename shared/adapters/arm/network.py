@@ -8,7 +8,7 @@ Bodies are REST JSON: the SDK sends them as they are.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.arm.errors import translated
+from shared.adapters.arm.errors import says_absent, translated
 from shared.adapters.arm.ids import ResourceId, parse_id
 from shared.adapters.arm.operations import begun, one_look_polling
 from shared.hubs.ports import AddressView, Begun, InboundRule, NsgPlan, VnetPlan
@@ -67,7 +67,7 @@ class ArmNetwork:
             try:
                 document: Mapping[str, Any] = (await operations.get(wanted.group, wanted.name)).as_dict()
             except HttpResponseError as error:
-                if error.status_code == 404:
+                if says_absent(error):
                     return None
                 raise
         return document

@@ -57,14 +57,14 @@ async def test_ssh_is_shown_as_openssh_takes_it_where_the_machine_really_is(api:
     assert isinstance(world.app.reach, FakeReach)
     world.app.reach.moved[hub.machine.fqdn or "", 22] = Endpoint(address="127.77.1.4", port=20022)
     shown = (await api.get("/api/hubs/physics")).json
-    assert shown["sshCommand"] == "ssh -i physics.pem -p 20022 jaydoe@127.77.1.4"
+    assert shown["sshCommand"] == "ssh -i physics.pem -o UserKnownHostsFile=known_hosts -p 20022 jaydoe@127.77.1.4"
     assert shown["knownHosts"].startswith("[127.77.1.4]:20022 ssh-ed25519 ")
 
 
 async def test_with_an_own_key_the_command_names_no_file(api: Api, world: World):
     a_stored_hub(world, spec=a_spec(ssh_from=("127.0.0.1/32",), ssh_public_key="ssh-ed25519 AAAA"))
     shown = (await api.get("/api/hubs/physics")).json
-    assert shown["sshCommand"].startswith("ssh jaydoe@")
+    assert shown["sshCommand"].startswith("ssh -o UserKnownHostsFile=known_hosts jaydoe@")
 
 
 async def test_no_field_of_a_hub_is_a_secret(api: Api, world: World):
