@@ -1,8 +1,12 @@
-"""Where a machine's public name and port really are: themselves in Azure; a look-up for simulated machines."""
+"""Where a machine's public name and port really are: in the DNS in Azure; a look-up for simulated machines."""
 
+import asyncio
 import json
+import socket
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from shared.adapters.web import read_capped, trust
 from shared.clock import Clock, SystemClock
@@ -21,14 +25,49 @@ def make_reach(settings: Settings) -> Reach:
     return LookupReach(settings, SystemClock()) if settings.reach_endpoint else IdentityReach(settings.egress_address)
 
 
-class IdentityReach:
-    """A name is reached under its name. Never fails."""
+type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Addresses of a name, as the system's resolver gives them. Raises OSError."""
 
-    def __init__(self, egress_address: str = "") -> None:
+
+async def system_resolve(host: str, port: int) -> Sequence[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+class IdentityReach:
+    """A name is reached where the DNS says, once, and only on the public internet.
+
+    An owner's domain may point anywhere, also into our own network: such an address is refused, and the one that was
+    looked at is the one that is connected to. A literal address is ARM's word and taken as it is.
+    Raises RetryableError `MachineNotReachable`.
+    """
+
+    def __init__(self, egress_address: str = "", resolve: Resolve = system_resolve) -> None:
         self._local = egress_address or None
+        self._resolve = resolve
 
     async def endpoint(self, host: str, port: int) -> Endpoint:
-        return Endpoint(address=host, port=port, local_address=self._local)
+        address = host if _literal(host) else await self._public_address(host, port)
+        return Endpoint(address=address, port=port, local_address=self._local)
+
+    async def _public_address(self, host: str, port: int) -> str:
+        try:
+            async with asyncio.timeout(LOOK_UP_LIMIT_S):
+                addresses = await self._resolve(host, port)
+        except (OSError, TimeoutError, UnicodeError) as error:
+            raise RetryableError("MachineNotReachable", f"The name {host} is not in the DNS (yet).") from error
+        for text in addresses:
+            address = _literal(text)
+            if address is not None and address.is_global and not address.is_multicast:
+                return text
+        raise RetryableError("MachineNotReachable", f"The name {host} has no public address.")
+
+
+def _literal(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
 
 
 @dataclass(slots=True)

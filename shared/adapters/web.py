@@ -7,7 +7,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_address
 from json import loads
 from typing import TYPE_CHECKING, Any
@@ -151,8 +151,7 @@ async def where(reach: Reach, url: str, local_address: str = "") -> tuple[str, E
     """Origin of a hub's URL, and its socket.
 
     An address in a URL is taken as it is: it was looked up when the URL was made. A name is looked up with its
-    scheme's port, because a port in the URL is only what that look-up gave (see shared/steps/https.py); where names
-    are themselves, the URL's own port counts.
+    scheme's port, because a port in the URL is only what that look-up gave (see shared/steps/https.py).
     """
     try:
         parts = urlsplit(url)
@@ -165,8 +164,6 @@ async def where(reach: Reach, url: str, local_address: str = "") -> tuple[str, E
         found = Endpoint(address=host, port=port or usual, local_address=local_address or None)
     else:
         found = await reach.endpoint(host, usual)
-        if (found.address, found.port) == (host, usual):
-            found = replace(found, port=port or usual)
     return f"{parts.scheme}://{parts.netloc}", found
 
 

@@ -1,18 +1,21 @@
 """Generated secrets are handed out: again to the same principal for ten minutes, then erased."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from shared.errors import ConcurrentUpdate, RetryableError, UserError
 from shared.hubs.model import Hub, Principal
-from shared.hubs.ports import HubSecrets
+from shared.hubs.ports import DueRow, HubSecrets
 
 if TYPE_CHECKING:
     from shared.app import App
 
 HAND_OUT_WINDOW = timedelta(minutes=10)
 """A secret may be fetched again by the same principal for this long: a lost answer must not lock anyone out."""
+
+ERASE = "erase"
+"""Kind of the due row that reminds the timer of a secret that was handed out."""
 
 _TRIES = 8
 """How often a hand-out is decided again when somebody else changed the secrets row meanwhile."""
@@ -61,6 +64,7 @@ async def hand_out(app: "App", principal: Principal, hub: Hub, what: HandOutKind
                 fix="Use the copy that was saved then; who has sudo on the machine can set a new one.",
             )
         if first is None:
+            await app.due.put(_erase_due(hub, now))  # before the mark: what is handed out is erased in any case
             marked = replace(
                 secrets,
                 handed_out={**secrets.handed_out, what: now},
@@ -73,6 +77,28 @@ async def hand_out(app: "App", principal: Principal, hub: Hub, what: HandOutKind
         user = hub.spec.admin_user
         return HandedOut(value=value, hub=hub, user=user)
     raise RetryableError("Busy", "Somebody else asks for the same secret.", fix="Send it again.", retry_after_s=1)
+
+
+def _erase_due(hub: Hub, now: datetime) -> DueRow:
+    return DueRow(
+        at=now + HAND_OUT_WINDOW,
+        hub_id=hub.id,
+        owner=hub.owner,
+        name=hub.name,
+        kind=ERASE,
+        generation=hub.generation,
+        pass_number=hub.pass_number,
+    )
+
+
+async def erase_expired(app: "App", hub: Hub) -> None:
+    """Erases what was handed out longer ago than the window. Driven by the timer; twice = nothing left to do."""
+    kinds: tuple[HandOutKind, ...] = ("ssh-key", "admin-password")
+    for what in kinds:
+        secrets = await app.secrets.get(hub.owner, hub.id)
+        first = secrets.handed_out.get(what) if secrets else None
+        if secrets is not None and first is not None and app.clock.now() >= first + HAND_OUT_WINDOW:
+            await _erase(app, hub, secrets, what)
 
 
 async def _erase(app: "App", hub: Hub, secrets: HubSecrets, what: HandOutKind) -> None:

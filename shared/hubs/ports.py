@@ -411,7 +411,7 @@ class Endpoint:
 
 
 class Reach(Protocol):
-    """Maps a public host name and port to a socket address: identity in Azure, a look-up in the simulated one."""
+    """Maps a public host name and port to a socket address: the DNS in Azure, a look-up in the simulated one."""
 
     async def endpoint(self, host: str, port: int) -> Endpoint: ...
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.errors import HubletError, RetryableError
+from shared.hubs import handout
 from shared.hubs.dispatch import work_message
 from shared.hubs.model import Hub
 from shared.hubs.ports import DueRow
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 16
 NO_ANSWER_AGAIN = timedelta(minutes=1)
+REDRIVEN_AGAIN = timedelta(seconds=90)
+"""Over a minute, so that the row's key is another one than that of the row it follows."""
 UNREADABLE_AGAIN = timedelta(minutes=10)
 """A due row whose hub could not be read moves on by this much: one broken hub must not stop the clock of the others."""
 
@@ -49,9 +52,17 @@ async def _drive(app: "App", row: DueRow) -> bool:
         log.error("hub_row_unreadable", hub_id=row.hub_id, code=error.code)
         await app.due.put(replace(row, at=app.clock.now() + UNREADABLE_AGAIN))
         return False
-    if hub is None or not matches(row, hub):
+    if hub is None:
         return False
-    message = replace(work_message(hub, app.clock.now()), pass_number=row.pass_number)
+    if row.kind == handout.ERASE:
+        await handout.erase_expired(app, hub)
+        return False
+    if not matches(row, hub):
+        return False
+    now = app.clock.now()
+    message = replace(work_message(hub, now), pass_number=row.pass_number)
+    # The message may be lost as well: its own due row is there before the old one is forgotten.
+    await app.due.put(replace(row, at=now + REDRIVEN_AGAIN))
     await app.queue.put(message)
     return True
 

@@ -10,6 +10,7 @@ from shared.hubs import api_tokens, commands, handout
 from shared.hubs.commands import IdempotencyRequest
 from shared.hubs.model import OperationStatus, Principal, Role
 from shared.hubs.states import Goal, HubState
+from shared.hubs.ticks import tick
 from tests.support.builders import a_hub, a_spec
 from tests.support.world import ADMIN, OWNER, World
 
@@ -228,6 +229,19 @@ async def test_a_secret_is_handed_out_again_for_ten_minutes_and_then_erased(what
     assert kept is not None
     assert (kept.owner_private_key if what == "ssh-key" else kept.admin_password) is None
     assert await refused(handout.hand_out(world.app, OWNER, hub, what)) == "AlreadyHandedOut"
+
+
+@pytest.mark.parametrize("what", ["ssh-key", "admin-password"])
+async def test_a_secret_that_was_handed_out_is_erased_by_the_timer_even_if_nobody_asks_again(what):
+    world = World()
+    hub, _ = await hub_with_secrets(world)
+    await handout.hand_out(world.app, OWNER, hub, what)
+    world.clock.advance(timedelta(minutes=10))
+    await tick(world.app)
+    kept = await world.app.secrets.get(hub.owner, hub.id)
+    assert kept is not None
+    assert (kept.owner_private_key if what == "ssh-key" else kept.admin_password) is None
+    assert (kept.admin_password if what == "ssh-key" else kept.owner_private_key) is not None
 
 
 async def test_a_second_principal_does_not_get_it():

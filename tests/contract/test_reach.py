@@ -55,10 +55,53 @@ async def machines(tmp_path: Path) -> AsyncIterator[Machines]:
 DEMO = "demo.eastus.cloudapp.azure.com"
 
 
-async def test_in_azure_a_name_is_itself():
-    reach = make_reach(some_settings())
-    assert isinstance(reach, IdentityReach)
-    assert await reach.endpoint("hub.example.org", 443) == Endpoint(address="hub.example.org", port=443)
+def dns(*addresses: str) -> IdentityReach:
+    async def resolve(host: str, port: int) -> list[str]:
+        if not addresses:
+            raise OSError("no such name")
+        return list(addresses)
+
+    return IdentityReach(resolve=resolve)
+
+
+def test_without_a_look_up_the_dns_is_asked():
+    assert isinstance(make_reach(some_settings()), IdentityReach)
+
+
+async def test_a_name_is_where_the_dns_says_and_stays_there():
+    assert await dns("20.1.2.3").endpoint("hub.example.org", 443) == Endpoint(address="20.1.2.3", port=443)
+
+
+async def test_an_address_is_itself():
+    assert await dns().endpoint("10.0.0.4", 22) == Endpoint(address="10.0.0.4", port=22)
+
+
+@pytest.mark.parametrize(
+    "inward",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "169.254.169.254",
+        "192.168.0.1",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "::1",
+        "fe80::1",
+        "fd00::1",
+        "::ffff:10.0.0.1",
+    ],
+)
+async def test_a_name_that_points_inward_is_not_followed(inward: str):
+    with pytest.raises(RetryableError) as caught:
+        await dns(inward).endpoint("hub.example.org", 443)
+    assert caught.value.code == "MachineNotReachable"
+
+
+async def test_a_name_that_is_not_in_the_dns_yet_is_asked_for_again():
+    with pytest.raises(RetryableError) as caught:
+        await dns().endpoint("hub.example.org", 443)
+    assert caught.value.code == "MachineNotReachable"
 
 
 def test_a_look_up_is_used_when_one_is_configured():

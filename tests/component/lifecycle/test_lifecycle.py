@@ -121,6 +121,17 @@ async def test_a_lost_message_is_driven_again_by_the_timer():
     assert hub.state is HubState.READY
 
 
+async def test_a_message_that_is_lost_again_and_again_is_driven_again_every_time():
+    world = World()
+    await world.create("demo")
+    for _ in range(5):
+        world.storage.queue.waiting.clear()
+        await world.run(lambda: bool(world.storage.queue.waiting), limit_s=600)
+        assert world.storage.queue.waiting, "the due table is the truth, the queue only an accelerator"
+    hub = await world.run_to_rest()
+    assert hub.state is HubState.READY
+
+
 async def test_capacity_trouble_fails_with_a_remedy_and_stops_billing():
     world = World()
     world.cloud.fail_poll("vm", CapacityError("AllocationFailed", "Azure has no room.", fix="Choose another size."))
