@@ -3,7 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from localdev import paths
+from localdev.bench.options import add_arguments as add_bench_arguments
 from localdev.paths import DEFAULT_PORT
 from localdev.setup import SetupFailed, ensure_all
 
@@ -34,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
                     func=args.host == "func",
                     time_scale=args.time_scale,
                     port=args.port,
+                    state=args.state_dir.absolute(),
                 )
             )
         case "test":
@@ -45,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
 
             return run_check()
         case "bench":
-            from localdev.bench import main as bench
+            from localdev.bench import run as bench
 
-            return bench(args.rest)
+            return bench(args)
         case "docs":
             from localdev.docs import main as docs
 
@@ -84,14 +88,16 @@ def build_parser() -> argparse.ArgumentParser:
         "--time-scale", type=_positive, default=10.0, metavar="N", help="simulated Azure's pace (default 10)"
     )
     up.add_argument("--port", type=int, help=f"of the API (default {DEFAULT_PORT}, or a free one when that is taken)")
+    up.add_argument(
+        "--state-dir", type=Path, default=paths.STATE, metavar="DIR", help="for a second up beside the first"
+    )
 
     test = commands.add_parser("test", help="run the tests, all tiers or the named ones")
     test.add_argument("tiers", nargs="*", type=_tier, metavar="tier", help=f"any of: {' '.join(TIERS)}")
     test.add_argument("-k", dest="keyword", metavar="EXPRESSION", help="only tests whose names match, as in pytest")
 
     commands.add_parser("check", help="the inner loop: format, lint, types, unit and component tests")
-    bench = commands.add_parser("bench", help="print the performance figures that can be measured here")
-    bench.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see ./dev bench --help")
+    add_bench_arguments(commands.add_parser("bench", help="print the performance figures that can be measured here"))
     docs = commands.add_parser("docs", help="write the documents that are generated from code")
     docs.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see ./dev docs --help")
     commands.add_parser("lock", help="write all lock files anew from their .in files")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -40,13 +41,22 @@ _CHECK_S = 1.0
 
 @dataclass(frozen=True)
 class UpOptions:
-    """See `./dev up --help`. `port` None: 7071, or any when that is taken."""
+    """See `./dev up --help`. `port` None: 7071, or any when that is taken. `state`: where everything of it is kept."""
 
     once: bool = False
     demo: bool = True
     func: bool = False
     time_scale: float = 10.0
     port: int | None = None
+    state: Path = paths.STATE
+
+    @property
+    def run(self) -> Path:
+        return self.state / paths.RUN.name
+
+    @property
+    def session(self) -> Path:
+        return self.state / paths.SESSION.name
 
 
 def up(options: UpOptions) -> int:
@@ -55,7 +65,7 @@ def up(options: UpOptions) -> int:
         # `kill` ends as Ctrl-C does; and a script's background job starts with SIGINT ignored.
         signal.signal(number, signal.default_int_handler)
     try:
-        with _alone(), Children(paths.RUN) as children:
+        with _alone(options), Children(options.run) as children:
             try:
                 _run(options, children)
             except KeyboardInterrupt:
@@ -67,7 +77,7 @@ def up(options: UpOptions) -> int:
                     # Only stopping matters now, and it is bounded: a second Ctrl-C must not leave children behind.
                     signal.signal(number, signal.SIG_IGN)
                 print("stopping ...", file=sys.stderr, flush=True)
-                paths.SESSION.unlink(missing_ok=True)
+                options.session.unlink(missing_ok=True)
     except (ChildFailed, DemoFailed) as error:
         print(f"dev: {error}", file=sys.stderr)
         return 1
@@ -77,10 +87,10 @@ def up(options: UpOptions) -> int:
 def _run(options: UpOptions, children: Children) -> None:
     started = time.monotonic()
     stack = _start(options, children)
-    write_private(paths.SESSION, stack.session(os.getpid()))
-    print(f"up after {time.monotonic() - started:.0f} s: {stack.api}   (logs: {paths.RUN})", flush=True)
+    write_private(options.session, stack.session(os.getpid()))
+    print(f"up after {time.monotonic() - started:.0f} s: {stack.api}   (logs: {options.run})", flush=True)
     if options.demo:
-        _make_demo(stack, children)
+        _make_demo(options, stack, children)
     else:
         _print_use(stack, None)
     if options.once:
@@ -93,7 +103,7 @@ def _run(options: UpOptions, children: Children) -> None:
 
 def _start(options: UpOptions, children: Children) -> Stack:
     node = ensure_all()
-    folder = paths.RUN / "data"
+    folder = options.run / "data"
     empty(folder)
     func = func_host.find() if options.func else None
     port = free_port(options.port, paths.DEFAULT_PORT)
@@ -104,15 +114,15 @@ def _start(options: UpOptions, children: Children) -> Stack:
     if func:
         host, api = func_host.start(children, func, settings, port=port or paths.DEFAULT_PORT)
     else:
-        host, api = start_host(children, paths.RUN, settings, port=port)
+        host, api = start_host(children, options.run, settings, port=port)
     return join(storage, simulator, settings, host, api)
 
 
-def _make_demo(stack: Stack, children: Children) -> None:
+def _make_demo(options: UpOptions, stack: Stack, children: Children) -> None:
     """Raises DemoFailed when the hub ends in another state than ready."""
     hub, password = asyncio.run(_demo(stack, children))
     if hub.get("state") != "ready":
-        raise DemoFailed(f"the hub {DEMO} is not ready: {describe(hub)}. Logs: {paths.RUN}")
+        raise DemoFailed(f"the hub {DEMO} is not ready: {describe(hub)}. Logs: {options.run}")
     print(f"\nThe hub {DEMO} is ready.\n")
     print(f"  open      {hub.get('url')}")
     if password:
@@ -153,14 +163,12 @@ def _check(children: Children) -> None:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """One `up` per checkout: they would share logs and session. Raises ChildFailed."""
-    paths.RUN.mkdir(parents=True, exist_ok=True)
-    with (paths.STATE / "up.lock").open("w") as lock:
+def _alone(options: UpOptions) -> Iterator[None]:
+    """One `up` per state folder: they would share logs and session. Raises ChildFailed."""
+    options.run.mkdir(parents=True, exist_ok=True)
+    with (options.state / "up.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise ChildFailed(
-                "another ./dev up runs in this folder; its addresses are in .localdev/session.json"
-            ) from None
+            raise ChildFailed(f"another ./dev up runs in this folder; its addresses are in {options.session}") from None
         yield

@@ -1,0 +1,46 @@
+"""`./dev bench`: every performance figure that can be measured on one machine, with its floor from the same run.
+
+One module per figure. A count that misses its limit makes the command fail; a time never does, because it says as much
+about the box as about us. `docs/performance.md` holds a dated copy of the output.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str]) -> int:
+    from localdev.bench.options import parser
+
+    return run(parser().parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> int:
+    """0, or 1 when a count misses its limit."""
+    import logging
+    import tempfile
+    from pathlib import Path
+
+    from localdev.bench import accept, footprint, imports, reads, ready
+    from localdev.bench.options import FIGURES
+    from localdev.bench.report import Report, machine
+
+    logging.disable(logging.CRITICAL)  # the app's log goes to stderr and would be timed, too
+    wanted = args.figures or FIGURES
+    print(machine(), flush=True)
+    reports: list[Report] = []
+    with tempfile.TemporaryDirectory(prefix="hublet-bench-") as folder:
+        for name in (name for name in ("imports", "accept", "reads", "ready", "up") if name in wanted):
+            match name:
+                case "imports":
+                    report = imports.measure()
+                case "accept":
+                    report = accept.measure(Path(folder), args.accepts)
+                case "reads":
+                    report = reads.measure(Path(folder))
+                case "ready":
+                    report = ready.measure(args.hubs, args.seed)
+                case _:
+                    report = footprint.measure(args.runs, bare=args.bare)
+            reports.append(report)
+            print(f"\n{report.text()}", flush=True)
+    return 0 if all(report.counts_met for report in reports) else 1
