@@ -24,7 +24,8 @@ from shared.hubs.visit import Done, Step, Visit, Wait
 if TYPE_CHECKING:
     from shared.app import App
 
-LOOK_AGAIN_S = 5
+LOOK_AGAIN_S = 5.0
+"""Longest pause before a message whose row is not there yet is looked at again; the first ones are a second."""
 STORAGE_PAUSE_S = 30
 """After storage did not answer. It is nobody's bug, so it must not count towards poison and fail the hub."""
 
@@ -35,8 +36,12 @@ RARER_WITH_AGE = 0.1
 LONGEST_PAUSE_S = 900.0
 """Power and removal are tried without end, but ever more seldom: after a tenth of the time they have gone wrong."""
 
-VISIT_BUDGET_S = 10.0
-"""After this long a visit ends even if the next step could begin: one pass lasts seconds."""
+VISIT_BUDGET_S = 25.0
+"""After this long a visit ends even if the next step could begin: with a last slow SSH call it stays below a minute."""
+
+IN_PLACE_S = 8.0
+"""Waits up to this long are spent in the visit: a message costs seven storage operations and up to 2 s of an idle
+host's polling pause (figures: docs/performance.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +175,8 @@ async def advance(app: "App", steps: Steps, message: Message) -> None:
             log.info("message_dropped", why=why, hub_id=message.hub_id, pass_number=message.pass_number)
             return
         case LookAgain():
-            await app.queue.put(message, delay_s=LOOK_AGAIN_S)
+            waited = (app.clock.now() - message.first_seen).total_seconds()
+            await app.queue.put(message, delay_s=max(1.0, min(waited, LOOK_AGAIN_S)))
             return
         case Run(hub):
             pass
@@ -215,6 +221,7 @@ async def schedule_and_save(visit: Visit, after_s: float | None) -> None:
 
     Raises ConcurrentUpdate when another worker saved first; the copies it leaves behind are fenced off.
     """
+    await visit.make_sure()  # a worker that lost the race must not leave a message that doubles every later pass
     app, now = visit.app, visit.now
     visit.update(pass_number=visit.hub.pass_number + 1, updated_at=now)
     if after_s is not None:
@@ -241,9 +248,10 @@ async def run_visit(visit: Visit, steps: Steps) -> float | None:
             case RunStep(step):
                 outcome = await _run_step(visit, steps[step])
                 if isinstance(outcome, Wait):
-                    if not overdue(visit.hub, step, visit.now):
+                    if overdue(visit.hub, step, visit.now):
+                        await fail(visit, _deadline_passed(step, visit.hub.step(step).last_error), step=step)
+                    elif not await _wait_in_place(visit, outcome, began):
                         return outcome.after_s
-                    await fail(visit, _deadline_passed(step, visit.hub.step(step).last_error), step=step)
             case Fail(reason):
                 await fail(visit, reason)
             case Deallocate():
@@ -262,6 +270,19 @@ async def run_visit(visit: Visit, steps: Steps) -> float | None:
                 return None
         if (visit.now - began).total_seconds() > VISIT_BUDGET_S:
             return 0.0
+
+
+async def _wait_in_place(visit: Visit, wait: Wait, began: datetime) -> bool:
+    """Waits here when it is not for long and the visit is young; False = the queue shall wait.
+
+    Saved first: whoever dies in the pause loses nothing, and whoever works on the same hub notices.
+    """
+    spent = (visit.now - began).total_seconds()
+    if wait.after_s > IN_PLACE_S or spent + wait.after_s > VISIT_BUDGET_S:
+        return False
+    await visit.keep()
+    await visit.app.clock.sleep(wait.after_s)
+    return True
 
 
 async def _begin(visit: Visit) -> None:

@@ -12,6 +12,9 @@ DEFAULT_POLL_S = 5.0
 LONGEST_POLL_S = 15.0
 """Azure's first wish for a VM is often 50 s while half of them are done sooner; looking earlier costs one read."""
 
+SHORTEST_POLL_S = 1.5
+"""Closer looks cost reads (the budget is 15 to `ready`) and gain less than a second each."""
+
 SHARE_OF_ELAPSED = 0.2
 """An operation that takes longer than its kind usually does is looked at again after this share of its age. Azure's
 own wish (10 s and more for a network operation of 3 s) would be most of our overhead; a 429 is obeyed all the same."""
@@ -53,9 +56,8 @@ def _wished(visit: Visit, retry_after_s: float | None) -> float:
 
 
 def _paced(visit: Visit, operation: LongOperation) -> float:
-    """Whole seconds, because a message's delay is rounded up to them: 1.2 would become 2."""
     age_s = (visit.now - operation.begun_at).total_seconds() * _scale(visit)
-    return min(LONGEST_POLL_S, max(1.0, float(int(SHARE_OF_ELAPSED * age_s)))) / _scale(visit)
+    return min(LONGEST_POLL_S, max(SHORTEST_POLL_S, SHARE_OF_ELAPSED * age_s)) / _scale(visit)
 
 
 def _scale(visit: Visit) -> float:

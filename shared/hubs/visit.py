@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shared.errors import ConcurrentUpdate
 from shared.hubs.model import Condition, Event, Hub, Operation, Reason, StepName, StepRecord
 from shared.hubs.ports import HubChange, HubSecrets
 from shared.hubs.states import HubEvent, next_state
@@ -49,6 +50,8 @@ class Visit:
     actor: str = WORKER
     events: list[Event] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
+    saved: Hub | None = None
+    """What this visit saved last: while it is there, no other worker can be ahead of it unseen."""
     _secrets: HubSecrets | None = None
 
     @property
@@ -123,6 +126,20 @@ class Visit:
         self.hub = await self.app.hubs.commit(change)
         self.events.clear()
         self.operations.clear()
+        self.saved = self.hub
+
+    async def keep(self) -> None:
+        """`checkpoint` if there is anything new."""
+        if self.events or self.operations or self.saved != self.hub:
+            await self.checkpoint()
+
+    async def make_sure(self) -> None:
+        """Raises ConcurrentUpdate when another worker saved the row meanwhile. Costs a read only in a visit that has
+        not saved anything itself."""
+        if self.saved is None:
+            present = await self.app.hubs.get(self.hub.owner, self.hub.name)
+            if present is None or present.etag != self.hub.etag:
+                raise ConcurrentUpdate(f"Hub {self.hub.id}")
 
     async def secrets(self) -> HubSecrets:
         """The hub's secrets, made on the first visit that needs them. Two workers end with the same ones."""

@@ -20,7 +20,7 @@ STARTING_PAUSE_S = 2.0
 SHORTEST_PAUSE_S = 3.0
 LONGEST_PAUSE_S = 30.0
 WRONG_ANSWERS = 2
-VISIT_S = 6.0
+VISIT_S = 15.0
 """A kernel is started in the same visit only when the visit is still young."""
 
 

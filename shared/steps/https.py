@@ -30,9 +30,9 @@ after ten minutes it is a refusal (rate limit, DNS), and trying on would only bu
 
 WAIT_S = 8
 RUNNING_PAUSE_S = 2.0
-SHORTEST_PAUSE_S = 3.0
+SHORTEST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-_SHARE_OF_ELAPSED = 0.3
+_SHARE_OF_ELAPSED = 0.2
 
 
 class HttpsStep:

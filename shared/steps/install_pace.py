@@ -13,11 +13,11 @@ REFERENCE_S = _SECONDS[-1]
 _TELLING_S = 40.0
 """Before this much of the reference the measured pace says nothing: it is the time of one apt run."""
 
-SHORTEST_PAUSE_S = 5.0
-"""Shorter ones cost messages and gain nothing: an idle host looks at its queue every 2 s (`./dev bench ready`)."""
+SHORTEST_PAUSE_S = 2.0
+"""Spent within a visit; each look is one SSH round trip (`./dev bench ready` shows what another number costs)."""
 
-LONGEST_PAUSE_S = 50.0
-_SHARE_OF_REST = 0.5
+LONGEST_PAUSE_S = 60.0
+_SHARE_OF_REST = 0.6
 _SHARE_OF_OVERDUE = 0.5
 _SHARE_OF_ELAPSED = 0.12
 """An install that takes very long is looked at every eighth of its age: the number of looks stays small."""
@@ -32,7 +32,7 @@ def seconds_left(percent: int, phase_began_s: float, elapsed_s: float) -> float:
 
 
 def pause_s(percent: int, phase_began_s: float, elapsed_s: float) -> float:
-    """Seconds until the next look, between 5 and 50 (more only after 7 minutes)."""
+    """Seconds until the next look, between 2 and 60 (more only after 7 minutes)."""
     left = seconds_left(percent, phase_began_s, elapsed_s)
     wish = _SHARE_OF_REST * left if left > 0 else _SHARE_OF_OVERDUE * -left
     return max(SHORTEST_PAUSE_S, min(wish, max(LONGEST_PAUSE_S, _SHARE_OF_ELAPSED * elapsed_s)))

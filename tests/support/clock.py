@@ -15,6 +15,9 @@ class FakeClock:
     def now(self) -> datetime:
         return self._now
 
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+
     def advance(self, seconds: float | timedelta) -> datetime:
         """Moves time by seconds (or a timedelta, also a negative one) and returns the new time."""
         self._now += seconds if isinstance(seconds, timedelta) else timedelta(seconds=seconds)

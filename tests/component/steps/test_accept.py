@@ -136,7 +136,7 @@ async def test_a_server_that_took_long_to_answer_leaves_the_kernel_to_the_next_v
     original = bench.world.hub_http.start_server
 
     async def slow(url: str, user: str, password: str) -> bool:
-        bench.pass_time(12)
+        bench.pass_time(18)
         return await original(url, user, password)
 
     bench.world.hub_http.start_server = slow  # type: ignore[method-assign]
