@@ -105,7 +105,7 @@ async def estimate(app: "App", prices: "PriceMemo", parsed: "ParsedHub") -> Esti
 
 async def check_admission(app: "App", owner: str, name: str | None) -> None:
     """What accepting would refuse: a taken name, one hub too many. One read, two when the name is taken."""
-    quota, _ = await app.hubs.admission(owner, None)
+    quota, _ = await app.hubs.admission(owner, None, fresh=True)
     await commands.check_admission(app, owner, name, quota)
 
 

@@ -87,12 +87,20 @@ async def create_hub(
     """
     owner = principal.owner
     queued: tuple[str, str] | None = None  # hub id and name the message was put for
+    fresh = False
     for _ in range(CREATE_TRIES):
-        quota, remembered = await app.hubs.admission(owner, idempotency.key_sha256 if idempotency else None)
+        key = idempotency.key_sha256 if idempotency else None
+        quota, remembered = await app.hubs.admission(owner, key, fresh=fresh)
         if remembered is not None and idempotency is not None:
             return await _replay(app, principal, remembered, idempotency)
         chosen = name or _free_name(owner, quota)
-        await check_admission(app, owner, chosen, quota)
+        try:
+            await check_admission(app, owner, chosen, quota)
+        except UserError:
+            if fresh:
+                raise
+            fresh = True  # the quota may be an old one: nobody is refused because of that
+            continue
         hub = _new_hub(app, principal, spec, chosen, request_id, price)
         if queued is not None and queued[1] == chosen:
             hub = replace(hub, id=queued[0])
@@ -128,6 +136,7 @@ async def create_hub(
                 record,
             )
         except (QuotaChanged, IdempotencyKeyTaken, HubExists):
+            fresh = True
             continue  # a rival was faster: what it wrote is seen at the next reading, and judged there
         return Created(stored, operation)
     raise RetryableError(

@@ -67,8 +67,14 @@ class IdempotencyKeyTaken(Exception):
 class HubStore(Protocol):
     """Table `hubs`: the truth. Every write is conditional on an ETag."""
 
-    async def admission(self, owner: str, idempotency_key: str | None) -> tuple[Quota, Idempotency | None]:
-        """Quota row and, when a key is given, its idempotency row: one wait."""
+    async def admission(
+        self, owner: str, idempotency_key: str | None, *, fresh: bool = False
+    ) -> tuple[Quota, Idempotency | None]:
+        """Quota row and, when a key is given, its idempotency row: one wait.
+
+        The quota may be one this process saw earlier, unless `fresh`: refuse nobody because of an old one. Writing it
+        back is safe in any case, because it is done on its ETag.
+        """
         ...
 
     async def create(self, change: HubChange, quota: Quota, idempotency: Idempotency | None) -> Hub:

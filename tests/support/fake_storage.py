@@ -100,7 +100,9 @@ class FakeHubStore:
         return stored
 
     # ---- the port ----
-    async def admission(self, owner: str, idempotency_key: str | None) -> tuple[Quota, Idempotency | None]:
+    async def admission(
+        self, owner: str, idempotency_key: str | None, *, fresh: bool = False
+    ) -> tuple[Quota, Idempotency | None]:
         self.tape.begin("hubs.admission")
         quota = self.quotas.get(owner) or Quota(owner=owner)
         return quota, self.idempotencies.get((owner, idempotency_key)) if idempotency_key else None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from shared.adapters.storage import codec, keys
 from shared.adapters.storage.client import StorageClients
 from shared.adapters.storage.errors import TransactionRefused
+from shared.adapters.storage.quota_memo import QuotaMemo
 from shared.adapters.storage.table import Row, Table, Verb, Write
 from shared.errors import ConcurrentUpdate, FatalError, RetryableError
 from shared.hubs.model import Event, Hub, Operation
@@ -37,22 +38,34 @@ _HUB, _OPERATION, _EVENT, _QUOTA, _IDEMPOTENCY, _SECRET, _GONE = (
 
 
 class TableHubStore:
-    """`HubStore` on Table Storage. Stateless."""
+    """`HubStore` on Table Storage. Remembers nothing but quota rows, which it never trusts beyond their ETags."""
 
     def __init__(self, storage: StorageClients) -> None:
         self._table = Table(storage, TABLE)
+        self._quotas = QuotaMemo()
 
     # ---- accept ----
-    async def admission(self, owner: str, idempotency_key: str | None) -> tuple[Quota, Idempotency | None]:
-        """Two point reads side by side, one without a key."""
-        partition = keys.owner_partition(owner)
-        if idempotency_key is None:
-            return codec.quota_from(owner, await self._table.get(partition, keys.QUOTA)), None
+    async def admission(
+        self, owner: str, idempotency_key: str | None, *, fresh: bool = False
+    ) -> tuple[Quota, Idempotency | None]:
+        """At most two point reads side by side; none for an owner this process knows and without a key."""
         quota, remembered = await asyncio.gather(
-            self._table.get(partition, keys.QUOTA),
-            self._table.get(partition, keys.idempotency(idempotency_key)),
+            self._quota(owner, fresh=fresh), self._remembered(owner, idempotency_key)
         )
-        return codec.quota_from(owner, quota), codec.idempotency_from(remembered) if remembered else None
+        return quota, remembered
+
+    async def _quota(self, owner: str, *, fresh: bool) -> Quota:
+        known = None if fresh else self._quotas.get(owner)
+        if known is None:
+            known = codec.quota_from(owner, await self._table.get(keys.owner_partition(owner), keys.QUOTA))
+            self._quotas.put(known)
+        return known
+
+    async def _remembered(self, owner: str, key: str | None) -> Idempotency | None:
+        if key is None:
+            return None
+        row = await self._table.get(keys.owner_partition(owner), keys.idempotency(key))
+        return codec.idempotency_from(row) if row else None
 
     async def create(self, change: HubChange, quota: Quota, idempotency: Idempotency | None) -> Hub:
         """One request when all goes well; a second one (reading back) when the first one's outcome is not known.
@@ -71,12 +84,16 @@ class TableHubStore:
         try:
             etags = await self._table.transact(writes)
         except TransactionRefused as refusal:
+            self._quotas.forget(hub.owner)
             raise _create_refused(writes[refusal.index].label, change) from refusal
         except RetryableError:
+            self._quotas.forget(hub.owner)
             stored = await self.get(hub.owner, hub.name)
             if stored is None or stored.id != hub.id:
                 raise
             return stored
+        quota_at = next(index for index, write in enumerate(writes) if write.label == _QUOTA)
+        self._quotas.put(replace(quota, etag=etags[quota_at]))
         return replace(hub, etag=etags[0])
 
     # ---- read ----
@@ -120,6 +137,7 @@ class TableHubStore:
         """Two reads side by side, then one request; read again when the owner's quota changed meanwhile."""
         hub = change.hub
         partition = keys.owner_partition(hub.owner)
+        self._quotas.forget(hub.owner)
         for _ in range(_BURY_TRIES):
             # Deleting a row that is not there fails the whole transaction, so look first.
             quota_row, secret = await asyncio.gather(
