@@ -55,8 +55,11 @@ class _Kind:
             report.at_most(f"  ratio of {what}", round(ratio, 2), limit)
         report.at_most("  ratio of minima", round(min(self.ms) / min(floors), 2), MIN_RATIO)
         report.at_most("  storage requests, most", max(self.requests), REQUESTS, exact=True)
+        report.add("  storage requests, p50", f"{quantile([float(n) for n in self.requests], 0.5):g}")
         report.at_most("  waits in a row, most", max(len(waits) for waits in self.waits), WAITS, exact=True)
-        each = [quantile(wait, 0.5) * 1000 for wait in zip(*self.waits, strict=True)]
+        # The last two waits are always there; reads only for an owner this process does not know, or with a key.
+        parts = [(sum(waits[:-2]), waits[-2], waits[-1]) for waits in self.waits]
+        each = [quantile(part, 0.5) * 1000 for part in zip(*parts, strict=True)]
         rest = quantile([ms - sum(waits) * 1000 for ms, waits in zip(self.ms, self.waits, strict=True)], 0.5)
         shown = " / ".join(f"{ms:.1f}" for ms in (*each, rest))
         report.add("  p50 of reads / message and due row / transaction / all else", shown)
