@@ -38,6 +38,9 @@ _READY_LIMIT_S = 900.0
 
 _CHECK_S = 1.0
 
+_STOPS_SOON = ("--drain-seconds", "1")
+"""What a worker is doing at Ctrl-C is thrown away with everything else, so nobody waits for its end."""
+
 
 @dataclass(frozen=True)
 class UpOptions:
@@ -114,7 +117,7 @@ def _start(options: UpOptions, children: Children) -> Stack:
     if func:
         host, api = func_host.start(children, func, settings, port=port or paths.DEFAULT_PORT)
     else:
-        host, api = start_host(children, options.run, settings, port=port)
+        host, api = start_host(children, options.run, settings, port=port, host_args=_STOPS_SOON)
     return join(storage, simulator, settings, host, api)
 
 
