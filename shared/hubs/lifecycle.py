@@ -7,18 +7,20 @@ is one pass ahead, a lost message by the due row. Copies are harmless, because a
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from shared import log
 from shared.errors import ConcurrentUpdate, HubletError, RetryableError
 from shared.hubs import power, removal
+from shared.hubs.deadlines import deadline_passed, overdue
+from shared.hubs.decide import Begin, Deallocate, Expire, Fail, Remove, RunStep, Settle, decide
 from shared.hubs.dispatch import Drop, LookAgain, Run, due_after, fence, work_message
 from shared.hubs.goals import attempts_ended, begin_deletion, operation_of
-from shared.hubs.model import Hub, Message, OperationStatus, Reason, StepName
+from shared.hubs.model import Message, OperationStatus, Reason, StepName
 from shared.hubs.ports import IndexEntry
-from shared.hubs.states import Goal, HubEvent, HubState
+from shared.hubs.states import HubEvent, HubState
 from shared.hubs.visit import Done, Step, Visit, Wait
 
 if TYPE_CHECKING:
@@ -43,29 +45,6 @@ IN_PLACE_S = 8.0
 """Waits up to this long are spent in the visit: a message costs seven storage operations and up to 2 s of an idle
 host's polling pause (figures: docs/performance.md)."""
 
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """How long a step may take in all, and where the number comes from."""
-
-    limit: timedelta
-    because: str
-
-
-DEADLINES: Mapping[StepName, Deadline] = {
-    StepName.GROUP: Deadline(timedelta(minutes=10), "made in a second; a name in deletion blocks up to 8 min"),
-    StepName.NETWORK: Deadline(timedelta(minutes=15), "NSG and VNet take seconds; throttling may stretch it"),
-    StepName.MACHINE: Deadline(timedelta(minutes=45), "Azure itself gives up after 40 min (OSProvisioningTimedOut)"),
-    StepName.ADDRESS: Deadline(timedelta(minutes=10), "a static address is there at the first read"),
-    StepName.BOOT: Deadline(timedelta(minutes=15), "sshd answers 20-40 s after the VM runs; cloud-init may be slow"),
-    StepName.INSTALL: Deadline(timedelta(minutes=70), "installer limit 25 min, twice (one retry), and waiting"),
-    StepName.CONFIGURE: Deadline(timedelta(minutes=30), "apt and pip packages of the request are installed here"),
-    StepName.EXPOSE: Deadline(timedelta(minutes=15), "one NSG update"),
-    StepName.HTTPS: Deadline(timedelta(minutes=20), "the step itself falls back to a named condition after 10 min"),
-    StepName.ACCEPT: Deadline(timedelta(minutes=15), "a first server start can take over a minute"),
-    StepName.LOCK: Deadline(timedelta(minutes=15), "one NSG update and a probe"),
-}
-
 type Steps = Mapping[StepName, Step]
 """The registry of steps (`shared.steps.STEPS`), handed in so that the domain does not know them."""
 
@@ -75,88 +54,6 @@ _MOVES: Mapping[StepName, tuple[HubEvent, str]] = {
     StepName.LOCK: (HubEvent.VERIFIED, "The hub passed its acceptance run and is locked down: ready."),
 }
 """Steps whose end changes the state."""
-
-
-# ------------------------------------------------------------------ decide (pure)
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """First visit: make the hub findable, then start."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunStep:
-    step: StepName
-
-
-@dataclass(frozen=True, slots=True)
-class Fail:
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Deallocate:
-    """A failed hub must not bill: evidence stays on the disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expire:
-    """A failed hub was kept long enough."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remove:
-    """Make every Azure resource of the hub go, and see it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """Nothing to do; look again at `look_at`, or only when somebody asks."""
-
-    look_at: datetime | None = None
-
-
-type Decision = Begin | RunStep | Fail | Deallocate | Expire | Remove | Settle
-
-
-def decide(hub: Hub, now: datetime, *, failed_keep: timedelta) -> Decision:
-    """What the next thing to do for this hub is. Pure and total."""
-    if hub.goal is Goal.DELETED:
-        return Settle() if hub.state is HubState.DELETED else Remove()
-    match hub.state:
-        case HubState.ACCEPTED:
-            return Begin()
-        case HubState.PROVISIONING | HubState.INSTALLING | HubState.VERIFYING:
-            step = hub.next_step
-            if step is None:  # all done but the state did not follow: a bug, said instead of hidden
-                return Fail(Reason(code="ImpossibleState", message="All steps are done but the hub is not ready."))
-            return RunStep(step)
-        case HubState.FAILED:
-            keep_until = (hub.failed_at or hub.state_since) + failed_keep
-            if now >= keep_until:  # first of all: what cannot be deallocated must not bill for ever
-                return Expire()
-            return Deallocate() if hub.deallocated_at is None else Settle(keep_until)
-        case HubState.READY | HubState.DELETING | HubState.DELETED:
-            return Settle()
-    assert_never(hub.state)
-
-
-def overdue(hub: Hub, step: StepName, now: datetime) -> bool:
-    """Whether the step is past its deadline. Asked after the step had its look: an outage of ours must not fail a hub
-    whose installer finished meanwhile."""
-    started = hub.step(step).started_at
-    return started is not None and now > started + DEADLINES[step].limit
-
-
-def _deadline_passed(step: StepName, last_error: Reason | None) -> Reason:
-    minutes = int(DEADLINES[step].limit.total_seconds() // 60)
-    said = f" The last answer was: {last_error.message}" if last_error else ""
-    return Reason(
-        code="DeadlinePassed",
-        message=f"The step '{step}' did not finish within {minutes} minutes.{said}",
-        fix="Delete the hub and create it again; if it happens again, send the hub id to whoever runs this service.",
-    )
 
 
 # ------------------------------------------------------------------ advance
@@ -249,7 +146,7 @@ async def run_visit(visit: Visit, steps: Steps) -> float | None:
                 outcome = await _run_step(visit, steps[step])
                 if isinstance(outcome, Wait):
                     if overdue(visit.hub, step, visit.now):
-                        await fail(visit, _deadline_passed(step, visit.hub.step(step).last_error), step=step)
+                        await fail(visit, deadline_passed(step, visit.hub.step(step).last_error), step=step)
                     elif not await _wait_in_place(visit, outcome, began):
                         return outcome.after_s
             case Fail(reason):

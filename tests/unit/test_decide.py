@@ -6,19 +6,9 @@ from datetime import timedelta
 import pytest
 
 from shared.hubs import dispatch
+from shared.hubs.deadlines import DEADLINES, overdue
+from shared.hubs.decide import Begin, Deallocate, Expire, Fail, Remove, RunStep, Settle, decide
 from shared.hubs.dispatch import Drop, LookAgain, Run, fence, work_message
-from shared.hubs.lifecycle import (
-    DEADLINES,
-    Begin,
-    Deallocate,
-    Expire,
-    Fail,
-    Remove,
-    RunStep,
-    Settle,
-    decide,
-    overdue,
-)
 from shared.hubs.model import PROVISION, Hub, StepName, StepRecord
 from shared.hubs.states import Goal, HubState
 from tests.support.builders import a_hub

@@ -1,0 +1,47 @@
+"""How long each step may take, and what is said when it took longer. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.hubs.model import Hub, Reason, StepName
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """How long a step may take in all, and where the number comes from."""
+
+    limit: timedelta
+    because: str
+
+
+DEADLINES: Mapping[StepName, Deadline] = {
+    StepName.GROUP: Deadline(timedelta(minutes=10), "made in a second; a name in deletion blocks up to 8 min"),
+    StepName.NETWORK: Deadline(timedelta(minutes=15), "NSG and VNet take seconds; throttling may stretch it"),
+    StepName.MACHINE: Deadline(timedelta(minutes=45), "Azure itself gives up after 40 min (OSProvisioningTimedOut)"),
+    StepName.ADDRESS: Deadline(timedelta(minutes=10), "a static address is there at the first read"),
+    StepName.BOOT: Deadline(timedelta(minutes=15), "sshd answers 20-40 s after the VM runs; cloud-init may be slow"),
+    StepName.INSTALL: Deadline(timedelta(minutes=70), "installer limit 25 min, twice (one retry), and waiting"),
+    StepName.CONFIGURE: Deadline(timedelta(minutes=30), "apt and pip packages of the request are installed here"),
+    StepName.EXPOSE: Deadline(timedelta(minutes=15), "one NSG update"),
+    StepName.HTTPS: Deadline(timedelta(minutes=20), "the step itself falls back to a named condition after 10 min"),
+    StepName.ACCEPT: Deadline(timedelta(minutes=15), "a first server start can take over a minute"),
+    StepName.LOCK: Deadline(timedelta(minutes=15), "one NSG update and a probe"),
+}
+
+
+def overdue(hub: Hub, step: StepName, now: datetime) -> bool:
+    """Whether the step is past its deadline. Asked after the step had its look: an outage of ours must not fail a hub
+    whose installer finished meanwhile."""
+    started = hub.step(step).started_at
+    return started is not None and now > started + DEADLINES[step].limit
+
+
+def deadline_passed(step: StepName, last_error: Reason | None) -> Reason:
+    minutes = int(DEADLINES[step].limit.total_seconds() // 60)
+    said = f" The last answer was: {last_error.message}" if last_error else ""
+    return Reason(
+        code="DeadlinePassed",
+        message=f"The step '{step}' did not finish within {minutes} minutes.{said}",
+        fix="Delete the hub and create it again; if it happens again, send the hub id to whoever runs this service.",
+    )
