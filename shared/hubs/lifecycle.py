@@ -90,7 +90,10 @@ async def advance(app: "App", steps: Steps, message: Message) -> None:
 async def _fenced(app: "App", message: Message) -> Drop | LookAgain | Run | None:
     """What the message may do, or None when its row could not be read and it was put again for later."""
     try:
-        return fence(await app.hubs.get(message.owner, message.name), message, app.clock.now())
+        verdict = fence(await app.hubs.get(message.owner, message.name), message, app.clock.now())
+        if isinstance(verdict, LookAgain) and await app.hubs.gone(message.owner, message.hub_id):
+            return Drop("deleted before its first visit")
+        return verdict
     except RetryableError as error:
         await _put_again(app, message, STORAGE_PAUSE_S, error)
     except HubletError as error:

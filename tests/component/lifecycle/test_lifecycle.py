@@ -133,6 +133,18 @@ async def test_a_message_that_is_lost_again_and_again_is_driven_again_every_time
     assert hub.state is HubState.READY
 
 
+async def test_the_message_of_a_hub_that_was_deleted_before_its_first_visit_ends_with_it():
+    world = World()
+    hub = await world.create("demo")
+    (queued,) = world.storage.queue.waiting
+    world.storage.queue.waiting.clear()
+    await world.delete(hub)
+    await world.run_until_gone()
+    world.storage.queue.waiting.clear()
+    await advance(world.app, STEPS, replace(queued.message, first_seen=world.clock.now()))
+    assert not world.storage.queue.waiting
+
+
 async def test_capacity_trouble_fails_with_a_remedy_and_stops_billing():
     world = World()
     world.cloud.fail_poll("vm", CapacityError("AllocationFailed", "Azure has no room.", fix="Choose another size."))
