@@ -9,13 +9,13 @@ from shared.hubs.visit import Done, Visit, Wait
 DEFAULT_POLL_S = 5.0
 """When Azure names no Retry-After. Its own are 3-50 s; an unscaled look every 5 s stays far below the read limits."""
 
-LONGEST_POLL_S = 15.0
+LONGEST_POLL_S = 20.0
 """Azure's first wish for a VM is often 50 s while half of them are done sooner; looking earlier costs one read."""
 
 SHORTEST_POLL_S = 1.5
 """Closer looks cost reads (the budget is 15 to `ready`) and gain less than a second each."""
 
-SHARE_OF_ELAPSED = 0.2
+SHARE_OF_ELAPSED = 0.35
 """An operation that takes longer than its kind usually does is looked at again after this share of its age. Azure's
 own wish (10 s and more for a network operation of 3 s) would be most of our overhead; a 429 is obeyed all the same."""
 
