@@ -263,12 +263,6 @@ async def find_hub(app: "App", principal: Principal, name_or_id: str) -> Hub:
     return hub
 
 
-async def find_gone(app: "App", principal: Principal, hub_id: str) -> Hub | None:
-    """The last state of a deleted hub of this caller, kept 30 days."""
-    gone = await app.hubs.gone(principal.owner, hub_id)
-    return gone.hub if gone else None
-
-
 async def list_hubs(app: "App", principal: Principal, *, owner: str | None = None) -> Sequence[Hub]:
     """The caller's hubs by name: one partition query. Admins may name an owner, or `*` for everybody.
 

@@ -27,11 +27,6 @@ def one_line(text: str, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def last_line(text: str, limit: int = 200) -> str:
-    """The last line with something in it, plain and at most `limit` characters; empty when there is none."""
-    return next((one_line(line, limit) for line in reversed(text.splitlines()) if line.strip()), "")
-
-
 def tail(text: str, secrets: Iterable[str] = (), *, lines: int = 20, limit: int = 2000) -> str:
     """The end of a text, plain and redacted *before* it is cut, so that no half of a secret is left over."""
     clean = [line.rstrip() for line in redacted(plain(text), secrets).splitlines() if line.strip()]

@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from shared.errors import CapacityError, FatalError, RetryableError
+from shared.errors import CapacityError, ConcurrentUpdate, FatalError, RetryableError
 from shared.hubs.dispatch import work_message
-from shared.hubs.lifecycle import advance
+from shared.hubs.lifecycle import advance, schedule_and_save
 from shared.hubs.model import PROVISION, OperationStatus
+from shared.hubs.ports import HubChange
 from shared.hubs.states import HubState
 from shared.hubs.tags import DEPLOYMENT, HUB, OWNER_HASH
+from shared.hubs.visit import Visit
 from shared.steps import STEPS
 from tests.support.world import World
 
@@ -143,6 +145,17 @@ async def test_the_message_of_a_hub_that_was_deleted_before_its_first_visit_ends
     world.storage.queue.waiting.clear()
     await advance(world.app, STEPS, replace(queued.message, first_seen=world.clock.now()))
     assert not world.storage.queue.waiting
+
+
+async def test_a_worker_that_lost_the_race_leaves_no_message_behind():
+    world = World()
+    await world.create("demo")
+    seen = world.storage.hubs.only_hub()
+    await world.storage.hubs.commit(HubChange(hub=seen))  # the faster worker
+    sent, due = len(world.storage.queue.sent), len(world.storage.due.rows)
+    with pytest.raises(ConcurrentUpdate):
+        await schedule_and_save(Visit(world.app, seen), 30.0)
+    assert (len(world.storage.queue.sent), len(world.storage.due.rows)) == (sent, due)
 
 
 async def test_capacity_trouble_fails_with_a_remedy_and_stops_billing():

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.steps.install_pace import LONGEST_PAUSE_S, REFERENCE_S, SHORTEST_PAUSE_S, pause_s, seconds_left
-from shared.steps.text import last_line, one_line, plain, redacted, tail
+from shared.steps.text import one_line, plain, redacted, tail
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,6 @@ def test_a_tail_is_redacted_before_it_is_cut():
 def test_lines_are_short_and_one():
     assert one_line("a\nb\t c") == "a b c"
     assert len(one_line("x" * 1000, 50)) == 50
-    assert last_line("first\n\n  \n") == "first"
-    assert last_line("") == ""
     assert tail("1\n2\n\n3", lines=2) == "2\n3"
 
 
