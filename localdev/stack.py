@@ -86,7 +86,9 @@ def app_settings(storage: str, facts: Mapping[str, str], made: Secrets, time_sca
         "HUBLET_TLJH_BOOTSTRAP_URL": facts["bootstrapUrl"],
         "HUBLET_TLJH_BOOTSTRAP_SHA256": facts["bootstrapSha256"],
         "HUBLET_HTTPS_DEFAULT_MODE": "none",  # a browser would warn about the simulator's certificate issuer
+        "HUBLET_MIN_IDLE_MINUTES": "1",  # to see it happen
         "HUBLET_POLL_SCALE": f"{time_scale:g}",
+        "HUBLET_CLOCK_OFFSET_FILE": facts["clockFile"],
         "IDENTITY_ENDPOINT": facts["identityEndpoint"],
         "IDENTITY_HEADER": facts["identityHeader"],
     }
@@ -112,7 +114,7 @@ def start_storage_and_simulator(
     ready.unlink(missing_ok=True)
     argv = [sys.executable, "-m", "localdev.azuresim", "--host", "127.0.0.1", "--port", "0"]
     argv += ["--state-dir", str(folder / "azure"), "--ready-file", str(ready)]
-    argv += ["--time-scale", f"{time_scale:g}", *simulator_args]
+    argv += ["--clock-file", str(folder / "clock-offset"), "--time-scale", f"{time_scale:g}", *simulator_args]
     child = children.start("simulator", argv, cwd=paths.ROOT, env={"PATH": node.search_path()})
     storage = azurite.start(children, node.node, work_dir=folder / "azurite").connection_string
     facts = json.loads(child.wait_for_file(ready, _SIMULATOR_LIMIT_S))

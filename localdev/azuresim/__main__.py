@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from localdev.azuresim.app import Server
-from localdev.azuresim.clock import WallClock
+from localdev.azuresim.clock import OffsetFile, WallClock
 from localdev.azuresim.simulator import Simulator
 from localdev.azuresim.tls import CertificateAuthority
 from localdev.azuresim.vm.ports import EGRESS_ADDRESS, NullVmRuntime, VmRuntime
@@ -27,6 +27,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0: chosen by the system")
     parser.add_argument("--state-dir", type=Path, required=True, help="certificates and VM disks")
     parser.add_argument("--ready-file", type=Path, required=True, help="written when listening")
+    parser.add_argument("--clock-file", type=Path, help="kept at how many seconds the clock is ahead of the wall's")
     parser.add_argument("--time-scale", type=float, default=1.0, help="speeds up durations, never the clock")
     parser.add_argument("--seed", type=int, default=None, help="of durations and names; random by default")
     parser.add_argument("--no-vms", action="store_true", help="virtual machines are records only")
@@ -62,7 +63,7 @@ def _write_atomically(path: Path, content: dict[str, str]) -> None:
 
 
 async def _run(options: argparse.Namespace) -> None:
-    clock = WallClock(options.time_scale)
+    clock = WallClock(options.time_scale, OffsetFile(options.clock_file) if options.clock_file else None)
     authority = CertificateAuthority(clock)
     options.state_dir.mkdir(parents=True, exist_ok=True)
     bootstrap = _BOOTSTRAP.read_bytes() if _BOOTSTRAP.exists() else b""
@@ -94,6 +95,7 @@ async def _run(options: argparse.Namespace) -> None:
                 "bootstrapUrl": f"{server.arm_url}/_sim/bootstrap.py",
                 "bootstrapSha256": hashlib.sha256(bootstrap).hexdigest(),
                 "egressAddress": EGRESS_ADDRESS,
+                "clockFile": str(options.clock_file.resolve()) if options.clock_file else "",
             },
         )
         await stop.wait()

@@ -111,14 +111,15 @@ class Control:
 
     async def _show_clock(self, request: Request) -> Response:
         clock = self._simulator.clock
-        return Response(200, {"now": clock.now().isoformat(), "timeScale": clock.time_scale})
+        body = {"now": clock.now().isoformat(), "offset_s": clock.offset.total_seconds(), "timeScale": clock.time_scale}
+        return Response(200, body)
 
     async def _move_clock(self, request: Request) -> Response:
         """``{"advance_s": 3600}``; what became due has happened when the answer arrives."""
         seconds = _json(request).get("advance_s")
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or seconds < 0:
             raise _BadRequest("advance_s is a number of seconds, 0 or more")
-        self._simulator.clock.advance(seconds)
+        self._simulator.clock.move(seconds)
         await self._simulator.settle()
         return await self._show_clock(request)
 
@@ -134,15 +135,20 @@ class Control:
                 "quotas": settings.quotas,
                 "unregistered": sorted(settings.unregistered),
                 "outOfCapacity": sorted(settings.out_of_capacity),
+                "pageSize": settings.page_size,
             },
         )
 
     async def _change_settings(self, request: Request) -> Response:
         """Any of the members that GET shows; the others stay."""
         wanted, services = _json(request), self._simulator.services
-        unknown = set(wanted) - {"throttling", "staleReadsS", "quotas", "unregistered", "outOfCapacity"}
+        unknown = set(wanted) - {"throttling", "staleReadsS", "quotas", "unregistered", "outOfCapacity", "pageSize"}
         if unknown:
             raise _BadRequest(f"unknown setting: {', '.join(sorted(unknown))}")
+        page_size = wanted.get("pageSize", services.settings.page_size)
+        if not isinstance(page_size, int) or isinstance(page_size, bool) or page_size < 1:
+            raise _BadRequest("pageSize is a whole number, 1 or more")
+        services.settings.page_size = page_size
         services.throttle.enabled = bool(wanted.get("throttling", services.throttle.enabled))
         services.settings.stale_reads_s = float(wanted.get("staleReadsS", services.settings.stale_reads_s))
         services.store.remember_before = services.settings.stale_reads_s > 0

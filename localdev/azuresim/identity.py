@@ -39,7 +39,7 @@ class Principal:
 
 
 class ManagedIdentity:
-    """Issues RS256 tokens and recognises its own."""
+    """Issues RS256 tokens and recognises its own.  They live by the wall's clock, as the SDKs that keep them do."""
 
     def __init__(self, clock: Clock, rng: random.Random, tenant_id: str, secret: str) -> None:
         self._clock = clock
@@ -52,7 +52,7 @@ class ManagedIdentity:
 
     def issue(self, resource: str, lifetime: timedelta = LIFETIME) -> tuple[str, datetime]:
         """A token for `resource` and when it expires."""
-        now = self._clock.now()
+        now = self._clock.wall()
         expires = now + lifetime
         claims = {
             "aud": resource,
@@ -114,11 +114,11 @@ class ManagedIdentity:
                 "InvalidAuthenticationTokenAudience",
                 f"The access token has been obtained for wrong audience or resource '{principal.audience}'.",
             )
-        if principal.expires <= self._clock.now():
+        if principal.expires <= self._clock.wall():
             raise self._refusal(
                 "ExpiredAuthenticationToken",
                 f"The access token expiry UTC time '{principal.expires:%m/%d/%Y %I:%M:%S %p}' is earlier than current "
-                f"UTC time '{self._clock.now():%m/%d/%Y %I:%M:%S %p}'.",
+                f"UTC time '{self._clock.wall():%m/%d/%Y %I:%M:%S %p}'.",
             )
         return principal
 

@@ -9,6 +9,7 @@ import itertools
 import logging
 import math
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,7 +20,8 @@ from localdev.azuresim.envelope import ArmError, Json, Response, timestamp
 from localdev.azuresim.identifiers import new_guid
 from localdev.azuresim.signing import UrlSigner
 
-#: Finished operations are forgotten after this long; real ARM keeps them about as long.
+#: Finished operations are forgotten after this long by the wall's clock; real ARM keeps them about as long.  A clock
+#: that is moved by days does not take them away from a client that is polling.
 KEEP = timedelta(hours=24)
 
 
@@ -93,6 +95,8 @@ class Operations:
         self._signer = signer
         self._subscription = subscription_id
         self._all: dict[str, Operation] = {}
+        self._over: deque[tuple[datetime, str]] = deque()
+        """When operations ended by the wall's clock, oldest first."""
         self._due: list[_Due] = []
         self._order = itertools.count()
         self.base_url = "https://127.0.0.1"
@@ -116,6 +120,7 @@ class Operations:
     def clear(self) -> None:
         """Forget all operations and everything that was to happen."""
         self._all.clear()
+        self._over.clear()
         self._due.clear()
 
     # operations
@@ -133,9 +138,11 @@ class Operations:
         fail: Fail,
         output: Output | None = None,
         doomed: ArmError | None = None,
+        started: datetime | None = None,
     ) -> Operation:
-        """Start an operation that ends `nominal_s` seconds of Azure's time from now."""
-        now = self._clock.now()
+        """Start an operation that ends `nominal_s` seconds of Azure's time after `started` (now by default)."""
+        self._forget_old()
+        now = started or self._clock.now()
         operation = Operation(
             id=new_guid(self._rng),
             dialect=dialect,
@@ -153,7 +160,6 @@ class Operations:
         )
         self._all[operation.id] = operation
         self.at(operation.ends, lambda moment: self._end(operation, moment))
-        self.at(operation.ends + KEEP, lambda _: self._forget(operation))
         return operation
 
     async def _end(self, operation: Operation, moment: datetime) -> None:
@@ -172,6 +178,7 @@ class Operations:
             await self.break_off(operation, moment, _INTERNAL)
         else:
             operation.status = OperationStatus.SUCCEEDED
+            self._remember_end(operation)
 
     async def break_off(self, operation: Operation, moment: datetime, error: ArmError) -> None:
         """End the operation as failed; on one that is over this does nothing."""
@@ -180,13 +187,18 @@ class Operations:
         operation.status = OperationStatus.FAILED
         operation.error = error
         operation.ends = moment
+        self._remember_end(operation)
         try:
             await operation.fail(moment, error)
         except Exception:
             _LOG.exception("operation_broke_twice name=%s", operation.name)
 
-    async def _forget(self, operation: Operation) -> None:
-        self._all.pop(operation.id, None)
+    def _remember_end(self, operation: Operation) -> None:
+        self._over.append((self._clock.wall(), operation.id))
+
+    def _forget_old(self) -> None:
+        while self._over and self._over[0][0] + KEEP <= self._clock.wall():
+            self._all.pop(self._over.popleft()[1], None)
 
     def preempt(self, operation_id: str | None) -> None:
         """A later operation on the same resource takes over: the earlier one ends as failed, without its effects."""
@@ -194,6 +206,7 @@ class Operations:
         if operation is not None and not operation.over:
             operation.status = OperationStatus.FAILED
             operation.ends = self._clock.now()
+            self._remember_end(operation)
             operation.error = ArmError(
                 409, "OperationPreempted", "Operation execution has been preempted by a more recent operation."
             )

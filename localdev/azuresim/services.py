@@ -1,7 +1,7 @@
 """What every handler needs, put together once by the simulator."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from localdev.azuresim.clock import Clock
@@ -9,6 +9,7 @@ from localdev.azuresim.durations import Durations
 from localdev.azuresim.envelope import ArmError
 from localdev.azuresim.faults import Faults, Moment
 from localdev.azuresim.operations import Dialect, Fail, Finish, Operation, Operations, Output
+from localdev.azuresim.paging import PAGE_SIZE, Page, page
 from localdev.azuresim.routing import Call
 from localdev.azuresim.store import Store
 from localdev.azuresim.throttle import Throttle
@@ -30,10 +31,13 @@ class Settings:
     """Resource provider namespaces the subscription is not registered for, lower case."""
     out_of_capacity: set[str] = field(default_factory=set)
     """``<region>/<size>``, lower case: creating or starting one there ends in AllocationFailed."""
+    page_size: int = PAGE_SIZE
+    """How many rows of a list come on one page."""
 
     def clear(self) -> None:
         """Back to the defaults."""
         self.stale_reads_s = 0.0
+        self.page_size = PAGE_SIZE
         for setting in (self.unregistered, self.out_of_capacity):
             setting.clear()
         self.quotas.clear()
@@ -75,7 +79,7 @@ class Services:
         doomed: ArmError | None = None,
         hurry: float = 1.0,
     ) -> Operation:
-        """Start the long-running operation of `call`; a fault waiting for its poll dooms it."""
+        """Start the long-running operation of `call` at its moment; a fault waiting for its poll dooms it."""
         fault = self.faults.strike(call.operation, Moment.POLL, facts)
         return self.operations.begin(
             dialect=dialect,
@@ -88,4 +92,13 @@ class Services:
             fail=fail,
             output=output,
             doomed=fault.error() if fault else doomed,
+            started=call.now,
         )
+
+    def page[T](self, call: Call, items: Iterable[T], key: Callable[[T], str]) -> Page[T]:
+        """The page of `items` that `call` asks for.
+
+        Raises:
+            ArmError: 400 of a ``$skiptoken`` that was not given out.
+        """
+        return page(call, self.operations.base_url, self.settings.page_size, items, key)

@@ -15,6 +15,7 @@ from typing import Any
 from localdev.azuresim.clock import Clock, WallClock
 from localdev.azuresim.compute.routes import Compute
 from localdev.azuresim.control import Control, Faulty
+from localdev.azuresim.devtestlab.routes import DevTestLab
 from localdev.azuresim.durations import Durations
 from localdev.azuresim.envelope import ArmError, Json, Request, Response, common_headers
 from localdev.azuresim.faults import Faults, Moment
@@ -93,8 +94,9 @@ class Simulator:
         network = Network(self.services)
         self.compute = Compute(self.services, network)
         groups = ResourceGroups(self.services, GroupTearDown(self.services))
-        routes = (*Directory(self.services).routes(), *groups.routes(), *network.routes(), *self.compute.routes())
-        self.router = Router(routes)
+        labs = DevTestLab(self.services, self.compute.power)
+        providers = (*network.routes(), *self.compute.routes(), *labs.routes())
+        self.router = Router((*Directory(self.services).routes(), *groups.routes(), *providers))
         self.control = Control(self)
 
     # life

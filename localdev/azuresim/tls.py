@@ -13,20 +13,23 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from localdev.azuresim.clock import Clock
 from localdev.azuresim.vm.ports import IssuedCertificate
 
-#: A day of slack on both sides, since the simulator's clock may be moved forward.
+#: A day of slack, for clients whose clock is behind.
 _EARLIER = timedelta(days=1)
 _CA_LIFETIME = timedelta(days=3650)
 _LEAF_LIFETIME = timedelta(days=90)
 
 
 class CertificateAuthority:
-    """Signs server certificates; made anew with every start, so trusting it is harmless once the simulator is gone."""
+    """Signs server certificates; made anew with every start, so trusting it is harmless once the simulator is gone.
+
+    They are valid by the wall's clock: their readers know no other.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Hublet simulated Azure CA")])
-        now = clock.now()
+        now = clock.wall()
         self._certificate = (
             x509.CertificateBuilder()
             .subject_name(name)
@@ -51,7 +54,7 @@ class CertificateAuthority:
         if not names:
             raise ValueError("a certificate needs at least one name")
         key = ec.generate_private_key(ec.SECP256R1())
-        now = self._clock.now()
+        now = self._clock.wall()
         certificate = (
             x509.CertificateBuilder()
             # A common name holds 64 characters; what counts is the alternative names.

@@ -8,6 +8,7 @@ from localdev.azuresim.catalogue import REGIONS
 from localdev.azuresim.clock import scaled
 from localdev.azuresim.envelope import ArmError, Json, Response, gateway_error
 from localdev.azuresim.names import problem_with_tags
+from localdev.azuresim.paging import by_age
 from localdev.azuresim.resources import errors
 from localdev.azuresim.routing import Call
 from localdev.azuresim.services import Services
@@ -69,8 +70,9 @@ class Tracked[R: Resource]:
         return self._list(call, None)
 
     def _list(self, call: Call, group: str | None) -> Response:
-        seen = (self._seen(resource, call) for resource in self.services.store.every(self.kind, group))
-        return Response(200, {"value": [body for body in seen if body is not None]})
+        found = self.services.page(call, self.services.store.every(self.kind, group), by_age)
+        seen = (self._seen(resource, call) for resource in found.items)
+        return Response(200, found.body(body for body in seen if body is not None))
 
     def _seen(self, resource: R, call: Call) -> Json | None:
         return self.services.store.look(resource, call.now, self.services.settings.stale_reads_s)

@@ -15,10 +15,11 @@ from localdev.azuresim.simulator import Simulator
 
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBZ+X1qWc0Ub1xkXbCqWcQh8dW0YVv3sD0Qv0v9Pq3uN jaydoe"
 REGION = "eastus"
-COMPUTE, NETWORK, RESOURCES = "2026-04-01", "2026-03-01", "2025-04-01"
+COMPUTE, NETWORK, RESOURCES, LABS = "2026-04-01", "2026-03-01", "2025-04-01", "2018-09-15"
 
 GROUP = "hub-a1"
 VM = f"/resourceGroups/{GROUP}/providers/Microsoft.Compute/virtualMachines/vm1"
+SCHEDULE = f"/resourceGroups/{GROUP}/providers/Microsoft.DevTestLab/schedules/shutdown-computevm-vm1"
 DISKS = f"/resourceGroups/{GROUP}/providers/Microsoft.Compute/disks"
 _NETWORK = f"/resourceGroups/{GROUP}/providers/Microsoft.Network"
 NSG = f"{_NETWORK}/networkSecurityGroups/nsg"
@@ -113,6 +114,18 @@ def vm_body(network_profile: Json, **properties: Any) -> Json:
             "linuxConfiguration": {"disablePasswordAuthentication": True, "ssh": {"publicKeys": keys}},
         },
         "networkProfile": network_profile,
+    }
+    return {"location": REGION, "tags": {"hublet-hub": "a"}, "properties": {**everything, **properties}}
+
+
+def schedule_body(vm_id: str, **properties: Any) -> Json:
+    """A daily shutdown at 17:30 UTC."""
+    everything = {
+        "status": "Enabled",
+        "taskType": "ComputeVmShutdownTask",
+        "dailyRecurrence": {"time": "1730"},
+        "timeZoneId": "UTC",
+        "targetResourceId": vm_id,
     }
     return {"location": REGION, "tags": {"hublet-hub": "a"}, "properties": {**everything, **properties}}
 
@@ -217,6 +230,8 @@ class Caller:
 def _version(path: str) -> str:
     if "/Microsoft.Compute/" in path:
         return COMPUTE
+    if "/Microsoft.DevTestLab/" in path:
+        return LABS
     return NETWORK if "/Microsoft.Network/" in path else RESOURCES
 
 

@@ -45,6 +45,27 @@ def not_allowed(message: str) -> ArmError:
     return ArmError(409, "OperationNotAllowed", message)
 
 
+def deallocated_already(operation: str, vm_name: str) -> ArmError:
+    """409 of switching off what has no hardware (quoted in hashicorp/terraform-provider-azurerm#28218)."""
+    return not_allowed(
+        f"Operation '{operation}' is not allowed on VM '{vm_name}' since the VM is either deallocated or marked to be "
+        "deallocated."
+    )
+
+
+def no_such_size_here(vm_name: str, size: str, known: Iterable[str]) -> ArmError:
+    """409 of a resize for which a VM would have to leave the hardware it is on (quoted in
+    microsoft/service-fabric-issues#472): deallocated, it may have the size and is refused when it starts."""
+    return ArmError(
+        409,
+        "OperationNotAllowed",
+        f"Unable to resize the VM '{vm_name}' because the requested size {size} is not available in the current "
+        f"hardware cluster. The available sizes in this cluster are: {','.join(known)}. Read more on VM resizing "
+        "strategy at https://aka.ms/azure-resizevm.",
+        target="vmSize",
+    )
+
+
 def quota_exceeded(what: str, region: str, limit: int, used: int, wanted: int) -> ArmError:
     """409 of more cores than approved: the same code as many refusals that are not about quota."""
     return not_allowed(
@@ -55,8 +76,18 @@ def quota_exceeded(what: str, region: str, limit: int, used: int, wanted: int) -
     )
 
 
+def size_not_in_region(size: str, known: Iterable[str]) -> ArmError:
+    """400 of a size that other regions have (quoted in PaloAltoNetworks/azure-applicationgateway#1)."""
+    return invalid(
+        "vmSize",
+        f"The requested VM size {size} is not available in the current region. The sizes available in the current "
+        f"region are: {','.join(known)}. Find out more on the available VM sizes in each region at "
+        "https://aka.ms/azure-regions.",
+    )
+
+
 def unknown_size(size: str, region: str, known: Iterable[str]) -> ArmError:
-    """400 of a size nobody knows, or that the region does not have."""
+    """400 of a size nobody knows."""
     return invalid(
         "vmSize",
         f"The value {size} provided for the VM size is not valid. The valid sizes in the current region {region} are: "

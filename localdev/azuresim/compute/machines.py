@@ -1,8 +1,9 @@
 """Virtual machines: PUT, PATCH, DELETE and the many ways to read them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from localdev.azuresim.catalogue import find_size
+from localdev.azuresim.catalogue import SIZES, find_size, offered
 from localdev.azuresim.clock import scaled
 from localdev.azuresim.compute import errors
 from localdev.azuresim.compute.changes import check_immutable
@@ -10,12 +11,20 @@ from localdev.azuresim.compute.instance_view import instance_view, statuses
 from localdev.azuresim.compute.models import AGENT_AFTER_S, Power, VirtualMachine, upper_group
 from localdev.azuresim.compute.provisioning import Provisioning
 from localdev.azuresim.compute.quota import Quota
-from localdev.azuresim.compute.validation import WantedMachine, part, read_machine, read_size
+from localdev.azuresim.compute.validation import (
+    WantedMachine,
+    check_fit,
+    part,
+    read_machine,
+    read_size,
+    wants_trusted_launch,
+)
 from localdev.azuresim.envelope import ArmError, Json, Response
 from localdev.azuresim.identifiers import new_guid
 from localdev.azuresim.names import VM_NAME
 from localdev.azuresim.network.routes import Network
 from localdev.azuresim.operations import Dialect
+from localdev.azuresim.paging import by_age
 from localdev.azuresim.routing import Call, normal_location
 from localdev.azuresim.services import Services
 from localdev.azuresim.store import ProvisioningState
@@ -46,35 +55,42 @@ class VirtualMachines(Tracked[VirtualMachine]):
         return Response(200, instance_view(self.require(call), call.now))
 
     def list_in_group(self, call: Call) -> Response:
-        return Response(200, {"value": [self._listed(vm, body, call) for vm, body in self._every(call)]})
+        return self._list_machines(call, self.services.store.every(VirtualMachine, call.params["group"]))
 
     def list_all(self, call: Call) -> Response:
-        """Every VM, its id with the group in upper case; ``statusOnly`` leaves little but the instance view."""
-        status_only = call.query.get("statusonly", "").lower() == "true"
-        bodies = []
-        for vm, body in self._every(call):
-            listed = self._status_only(vm, call) if status_only else self._listed(vm, body, call)
-            bodies.append(listed | {"id": upper_group(vm.id)})
-        return Response(200, {"value": bodies})
+        """Every VM, its id with the group in upper case; ``statusOnly=true``: run-time status and little else."""
+        return self._list_machines(call, self.services.store.every(VirtualMachine), upper=True)
 
     def list_by_location(self, call: Call) -> Response:
         region = normal_location(call.params["location"])
-        here = [(vm, body) for vm, body in self._every(call) if vm.location == region]
-        return Response(200, {"value": [body | {"id": upper_group(vm.id)} for vm, body in here]})
+        here = [vm for vm in self.services.store.every(VirtualMachine) if vm.location == region]
+        return self._list_machines(call, here, upper=True)
 
-    def _every(self, call: Call) -> list[tuple[VirtualMachine, Json]]:
-        vms = self.services.store.every(VirtualMachine, call.params.get("group"))
-        return [(vm, body) for vm in vms if (body := self._seen(vm, call)) is not None]
+    def _list_machines(self, call: Call, vms: Iterable[VirtualMachine], *, upper: bool = False) -> Response:
+        if call.query.get("$expand") or call.query.get("$filter"):
+            # "this can only be specified if a valid $filter option is specified" (the SDK's words for $expand), and
+            # the only valid filter names a scale set, of which there are none here.
+            raise errors.invalid("$expand", "A list of virtual machines is expanded only for one scale set ($filter).")
+        status_only = call.query.get("statusonly", "").lower() == "true"
+        found = self.services.page(call, vms, by_age)
+        bodies = []
+        for vm in found.items:
+            body = self._seen(vm, call)
+            if body is not None:
+                body = self._status_only(vm) if status_only else body
+                bodies.append(body | ({"id": upper_group(vm.id)} if upper else {}))
+        return Response(200, found.body(bodies))
 
-    def _listed(self, vm: VirtualMachine, body: Json, call: Call) -> Json:
-        if "instanceview" in call.query.get("$expand", "").lower():
-            body["properties"]["instanceView"] = instance_view(vm, call.now)
-        return body
-
-    def _status_only(self, vm: VirtualMachine, call: Call) -> Json:
-        view = instance_view(vm, call.now) if "$expand" in call.query else {"statuses": statuses(vm)}
+    def _status_only(self, vm: VirtualMachine) -> Json:
+        view = {"statuses": statuses(vm)}
         properties = {"vmId": vm.guid, "provisioningState": vm.state.value, "instanceView": view}
-        return {"name": vm.name, "type": vm.TYPE, "location": vm.location, "properties": properties}
+        return {
+            "name": vm.name,
+            "id": vm.id,
+            "type": vm.TYPE,
+            "location": vm.location,
+            "properties": properties,
+        }
 
     def boot_diagnostics(self, call: Call) -> Response:
         """Addresses of screenshot and console log; nothing is stored behind them."""
@@ -206,7 +222,6 @@ class VirtualMachines(Tracked[VirtualMachine]):
             vm.failure = error.code
             self._provisioning.settle(vm, ProvisioningState.FAILED, moment)
 
-        no_room = self.no_room(vm) if resized and vm.power is Power.RUNNING else None
         operation = self.services.begin(
             call,
             Dialect.COMPUTE,
@@ -214,7 +229,6 @@ class VirtualMachines(Tracked[VirtualMachine]):
             finish=finish,
             fail=fail,
             facts=self.facts(call, vm),
-            doomed=no_room,
         )
         vm.operation_id = operation.id
         headers = self.services.operations.headers(operation, retry_after_s=10)
@@ -265,18 +279,27 @@ class VirtualMachines(Tracked[VirtualMachine]):
             return
         size, old = find_size(size_name), find_size(vm.size)
         assert size is not None, "read_size has checked it"
-        image_architecture = old.architecture if old else size.architecture
-        if size.architecture != image_architecture:
-            raise errors.wrong_architecture(size.name, size.architecture, image_architecture)
+        architecture = old.architecture if old else size.architecture
+        trusted = wants_trusted_launch(vm.extra)
+        check_fit(size, architecture=architecture, generation=vm.generation, trusted_launch=trusted)
         self._quota.check_restrictions(vm.id, vm.location, size, vm.zones)
+        has_hardware = vm.power not in (None, Power.DEALLOCATED)
+        if has_hardware and self._out_of_capacity(vm.location, size.name):
+            others = (each for each in SIZES.values() if not self._out_of_capacity(vm.location, each.name))
+            raise errors.no_such_size_here(
+                vm.name, size.name, (each.name for each in others if offered(each, vm.location))
+            )
         spot = str(vm.extra.get("priority", "")).lower() == "spot"
         self._quota.check(vm.location, size, spot=spot, instead_of=old)
 
     def no_room(self, vm: VirtualMachine) -> ArmError | None:
         """The error an allocation of this VM ends with, when its size is out of capacity."""
-        if f"{vm.location}/{vm.size}".lower() in self.services.settings.out_of_capacity:
+        if self._out_of_capacity(vm.location, vm.size):
             return errors.allocation_failed(vm.size, vm.zones)
         return None
+
+    def _out_of_capacity(self, location: str, size: str) -> bool:
+        return f"{location}/{size}".lower() in self.services.settings.out_of_capacity
 
     def facts(self, call: Call, vm: VirtualMachine) -> dict[str, str]:
         """What a fault's ``match`` can ask about."""

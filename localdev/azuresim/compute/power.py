@@ -1,4 +1,9 @@
-"""Start, restart, power off, deallocate."""
+"""Start, restart, power off, deallocate.
+
+Each shows ``provisioningState`` ``Updating`` meanwhile, and ``Failed`` when its operation failed, until the next one
+succeeds: the state is that of the last operation, whichever it was
+(https://learn.microsoft.com/azure/virtual-machines/states-billing#provisioning-states).
+"""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -11,6 +16,7 @@ from localdev.azuresim.envelope import ArmError, Response
 from localdev.azuresim.operations import Dialect
 from localdev.azuresim.routing import Call
 from localdev.azuresim.services import Services
+from localdev.azuresim.store import ProvisioningState
 
 _NOT_RUNNING = "The operation requires the VM to be running (or set to run)."
 
@@ -48,7 +54,7 @@ class PowerActions:
         """Off, but still allocated and still billed."""
         vm = self._idle(call)
         if vm.power is Power.DEALLOCATED:
-            raise errors.not_allowed(_NOT_RUNNING)
+            raise errors.deallocated_already("powerOff", vm.name)
         return self._act(call, vm, Power.STOPPING, Power.STOPPED, self._off(vm))
 
     def deallocate(self, call: Call) -> Response:
@@ -81,15 +87,15 @@ class PowerActions:
         doomed: ArmError | None = None,
     ) -> Response:
         before = vm.power
-        vm.power = meanwhile
+        vm.power, vm.state = meanwhile, ProvisioningState.UPDATING
 
         async def finish(moment: datetime) -> None:
-            vm.power = afterwards
+            vm.power, vm.state, vm.failure = afterwards, ProvisioningState.SUCCEEDED, None
             vm.changed = moment
             await effect(moment)
 
         async def fail(moment: datetime, error: ArmError) -> None:
-            vm.power = before
+            vm.power, vm.state, vm.failure = before, ProvisioningState.FAILED, error.code
             vm.changed = moment
 
         operation = self._services.begin(

@@ -54,15 +54,10 @@ def read_machine(name: str, location: str, body: Json, properties: Json) -> Want
     size = read_size(part(properties, "hardwareProfile").get("vmSize"), location)
     storage = part(properties, "storageProfile")
     image, reference = _read_image(part(storage, "imageReference"))
-    if image.architecture != size.architecture:
-        raise errors.wrong_architecture(size.name, size.architecture, image.architecture)
-    if image.generation not in size.generations.split(","):
-        raise errors.wrong_generation(size.name, image.generation.removeprefix("V"))
-    if str(part(properties, "securityProfile").get("securityType", "")).lower() == "trustedlaunch":
-        if not size.trusted_launch:
-            raise errors.no_trusted_launch(f"VM size '{size.name}'")
-        if image.generation != "V2":
-            raise errors.no_trusted_launch(f"image '{reference['offer']}:{reference['sku']}' of Generation 1")
+    trusted = wants_trusted_launch(properties)
+    check_fit(size, architecture=image.architecture, generation=image.generation, trusted_launch=trusted)
+    if trusted and image.generation != "V2":
+        raise errors.no_trusted_launch(f"image '{reference['offer']}:{reference['sku']}' of Generation 1")
     os_profile, custom_data = _read_os_profile(name, part(properties, "osProfile"))
     nics, inline, version = _read_network(part(properties, "networkProfile"))
     zones = tuple(str(zone) for zone in body.get("zones") or ())
@@ -93,9 +88,31 @@ def read_size(name: object, location: str) -> Size:
     if not isinstance(name, str) or not name:
         raise errors.missing("vmSize")
     size = find_size(name)
-    if size is None or not offered(size, location):
-        raise errors.unknown_size(name, location, (s.name for s in SIZES.values() if offered(s, location)))
+    here = (each.name for each in SIZES.values() if offered(each, location))
+    if size is None:
+        raise errors.unknown_size(name, location, here)
+    if not offered(size, location):
+        raise errors.size_not_in_region(size.name, here)
     return size
+
+
+def check_fit(size: Size, *, architecture: str, generation: str, trusted_launch: bool) -> None:
+    """Refuse a size that cannot boot such a disk.
+
+    Raises:
+        ArmError: 400 of another architecture or generation, or of TrustedLaunch.
+    """
+    if architecture != size.architecture:
+        raise errors.wrong_architecture(size.name, size.architecture, architecture)
+    if generation not in size.generations.split(","):
+        raise errors.wrong_generation(size.name, generation.removeprefix("V"))
+    if trusted_launch and not size.trusted_launch:
+        raise errors.no_trusted_launch(f"VM size '{size.name}'")
+
+
+def wants_trusted_launch(properties: Json) -> bool:
+    """Whether the security profile asks for TrustedLaunch."""
+    return str(part(properties, "securityProfile").get("securityType", "")).lower() == "trustedlaunch"
 
 
 def _read_image(reference: Json) -> tuple[Image, Json]:

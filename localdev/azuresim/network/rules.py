@@ -6,7 +6,7 @@ group on the subnet, then the one on the interface; in each the lowest priority 
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,24 @@ from localdev.azuresim.vm.ports import EGRESS_ADDRESS
 
 _PORT_RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 _SERVICE_TAG = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z0-9]+)?")
+
+#: Regions whose service tags have another name than the region; the region's own name is no tag and is refused
+#: (Azure/azure-rest-api-specs#21590, Azure/bicep-registry-modules#7100,
+#: https://learn.microsoft.com/azure/virtual-network/service-tags-overview).
+_TAG_REGIONS: Mapping[str, str] = {
+    "brazilsoutheast": "brazilse",
+    "chilecentral": "chilec",
+    "francecentral": "centralfrance",
+    "francesouth": "southfrance",
+    "germanynorth": "germanyn",
+    "germanywestcentral": "germanywc",
+    "norwayeast": "norwaye",
+    "norwaywest": "norwayw",
+    "switzerlandnorth": "switzerlandn",
+    "switzerlandwest": "switzerlandw",
+}
+_CLOUD_TAG_REGIONS = frozenset(_TAG_REGIONS.values()) | (REGIONS.keys() - _TAG_REGIONS.keys())
+
 _LOAD_BALANCER = ipaddress.ip_address("168.63.129.16")
 
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -222,8 +240,8 @@ def _is_prefix(value: str) -> bool:
     if value == "*" or _network(value) is not None:
         return True
     tag, _, region = value.partition(".")
-    known_region = not region or region.lower() in REGIONS
-    return bool(_SERVICE_TAG.fullmatch(value)) and (tag != "AzureCloud" or known_region)
+    known_region = not region or region.lower() in _CLOUD_TAG_REGIONS
+    return bool(_SERVICE_TAG.fullmatch(value)) and (tag.lower() != "azurecloud" or known_region)
 
 
 def _address_in(address: ipaddress.IPv4Address | ipaddress.IPv6Address, prefix: str, peer: Peer) -> bool:

@@ -8,12 +8,20 @@ from localdev.azuresim.store import Group, Resource
 
 #: Namespaces a subscription knows; those in the first set are registered from the start.
 REGISTERED = frozenset(
-    {"Microsoft.Compute", "Microsoft.Network", "Microsoft.Resources", "Microsoft.Authorization", "Microsoft.Features"}
+    {
+        "Microsoft.Compute",
+        "Microsoft.DevTestLab",
+        "Microsoft.Network",
+        "Microsoft.Resources",
+        "Microsoft.Authorization",
+        "Microsoft.Features",
+    }
 )
-KNOWN_NAMESPACES = (*sorted(REGISTERED), "Microsoft.DevTestLab", "Microsoft.Storage", "Microsoft.Web")
+KNOWN_NAMESPACES = (*sorted(REGISTERED), "Microsoft.Storage", "Microsoft.Web")
 
 _RESOURCE_TYPES: dict[str, tuple[str, ...]] = {
     "microsoft.compute": ("virtualMachines", "disks", "locations/operations", "locations/usages"),
+    "microsoft.devtestlab": ("schedules",),
     "microsoft.network": ("virtualNetworks", "networkSecurityGroups", "publicIPAddresses", "networkInterfaces"),
     "microsoft.resources": ("resourceGroups", "subscriptions", "tenants"),
 }
@@ -34,10 +42,12 @@ def group_body(group: Group) -> Json:
     return body
 
 
-def brief(resource: Resource, rendered: Json, *, expand: Iterable[str] = ()) -> Json:
-    """A resource as the generic list shows it."""
+def brief(resource: Resource, rendered: Json, *, expand: Iterable[str] = (), with_tags: bool = True) -> Json:
+    """A resource as the generic list shows it; one that is filtered by tag leaves the tags out
+    (https://learn.microsoft.com/rest/api/resources/resources/list, ``$filter``)."""
     body: Json = {"id": resource.id, "name": resource.name, "type": resource.TYPE, "location": resource.location}
-    body |= {key: rendered[key] for key in ("tags", "sku", "managedBy", "zones") if key in rendered}
+    shown = ("tags", "sku", "managedBy", "zones") if with_tags else ("sku", "managedBy", "zones")
+    body |= {key: rendered[key] for key in shown if key in rendered}
     if "provisioningState" in expand:
         body["provisioningState"] = resource.state.value
     if "createdTime" in expand:
@@ -99,7 +109,12 @@ def provider_body(subscription_id: str, namespace: str, *, registered: bool) -> 
         "registrationPolicy": "RegistrationRequired",
         "registrationState": "Registered" if registered else "NotRegistered",
         "resourceTypes": [
-            {"resourceType": kind, "locations": regions, "apiVersions": _API_VERSIONS, "capabilities": "None"}
+            {
+                "resourceType": kind,
+                "locations": regions,
+                "apiVersions": ["2018-09-15"] if namespace.lower() == "microsoft.devtestlab" else _API_VERSIONS,
+                "capabilities": "None",
+            }
             for kind in _RESOURCE_TYPES.get(namespace.lower(), ())
         ],
     }

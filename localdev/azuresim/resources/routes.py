@@ -9,6 +9,7 @@ from localdev.azuresim.filters import BadFilter, parse_filter
 from localdev.azuresim.identifiers import new_guid
 from localdev.azuresim.names import GROUP_NAME
 from localdev.azuresim.operations import Dialect
+from localdev.azuresim.paging import by_age
 from localdev.azuresim.resources import errors, models
 from localdev.azuresim.routing import Call, Route
 from localdev.azuresim.services import Services
@@ -79,8 +80,9 @@ class ResourceGroups:
         return Response(200, models.group_body(group))
 
     def list(self, call: Call) -> Response:
-        groups = [group for group in self._store.groups() if _tagged(call, group.tags)]
-        return Response(200, {"value": [models.group_body(group) for group in groups]})
+        groups = (group for group in self._store.groups() if _tagged(call, group.tags))
+        found = self._services.page(call, groups, lambda group: group.name.lower())
+        return Response(200, found.body(models.group_body(group) for group in found.items))
 
     def delete(self, call: Call) -> Response:
         """202 with ``Location`` only.  Deleting a group that is being deleted joins the work under way."""
@@ -130,13 +132,14 @@ class ResourceGroups:
 
     def _resources(self, call: Call, group: str | None) -> Response:
         expand = call.query.get("$expand", "").split(",")
-        stale_s = self._services.settings.stale_reads_s
-        bodies: list[Json] = []
+        by_tag = "tagname" in _terms(call)
+        wanted: list[tuple[Resource, Json]] = []
         for resource in self._store.everything(group):
-            seen = self._store.look(resource, call.now, stale_s)
+            seen = self._store.look(resource, call.now, self._services.settings.stale_reads_s)
             if seen is not None and _tagged(call, seen.get("tags"), resource):
-                bodies.append(models.brief(resource, seen, expand=expand))
-        return Response(200, {"value": bodies})
+                wanted.append((resource, seen))
+        found = self._services.page(call, wanted, lambda row: by_age(row[0]))
+        return Response(200, found.body(models.brief(*row, expand=expand, with_tags=not by_tag) for row in found.items))
 
     def _require(self, call: Call) -> Group:
         group = self._store.group(call.params["group"])
@@ -161,15 +164,20 @@ class GroupTearDown:
         store.remove_group(group.name)
 
 
-def _tagged(call: Call, tags: Mapping[str, str] | None, resource: Resource | None = None) -> bool:
+def _terms(call: Call) -> dict[str, str]:
+    """``$filter``: fields in lower case and what they must be."""
     text = call.query.get("$filter", "")
     try:
-        wanted = {term.field.lower(): term.value for term in parse_filter(text)}
+        return {term.field.lower(): term.value for term in parse_filter(text)}
     except BadFilter as bad:
         raise errors.bad_filter(text) from bad
+
+
+def _tagged(call: Call, tags: Mapping[str, str] | None, resource: Resource | None = None) -> bool:
+    wanted = _terms(call)
     known = {"tagname", "tagvalue"} | ({"resourcetype", "location", "name", "resourcegroup"} if resource else set())
     if set(wanted) - known:
-        raise errors.bad_filter(text)
+        raise errors.bad_filter(call.query.get("$filter", ""))
     if resource is not None:
         facts = {"resourcetype": resource.TYPE, "location": resource.location, "name": resource.name}
         facts["resourcegroup"] = resource.group

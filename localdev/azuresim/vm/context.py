@@ -30,6 +30,10 @@ class Clock(Protocol):
         """The present moment, aware, UTC."""
         ...
 
+    def wall(self) -> datetime:
+        """The present moment for those who know nothing of the simulator's offset."""
+        ...
+
 
 class Log(Protocol):
     """A constant event and its fields."""

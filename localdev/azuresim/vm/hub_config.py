@@ -10,6 +10,7 @@ Terminals in JupyterLab are off, because they would be a shell on the machine th
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,7 +75,8 @@ def apply_fixed(c: Any, settings: dict[str, Any], tljh: Path) -> None:
     c.Spawner.http_timeout = START_LIMIT_S
     c.Spawner.environment = {
         "JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp",
-        "JUPYTER_CONFIG_PATH": settings["jupyterConfig"],
+        # Ours is read first and wins, so that nothing on the VM's disk can turn terminals on.
+        "JUPYTER_CONFIG_PATH": os.pathsep.join([settings["jupyterConfig"], str(tljh / "user" / "etc" / "jupyter")]),
         "PYTHONPATH": settings["siteHook"],
         "HUBLET_USER_SITE": settings["userSite"],
         "PIP_TARGET": settings["userSite"],

@@ -6,7 +6,20 @@ from typing import Any
 from localdev.azuresim.envelope import Json, Response
 from tests.contract.azuresim.recordings import Exchange
 from tests.support import azure_requests as bodies
-from tests.support.azure_requests import DISKS, GROUP, NIC, NSG, PIP, REGION, SUBNET, VM, VNET, Caller, new_caller
+from tests.support.azure_requests import (
+    DISKS,
+    GROUP,
+    NIC,
+    NSG,
+    PIP,
+    REGION,
+    SCHEDULE,
+    SUBNET,
+    VM,
+    VNET,
+    Caller,
+    new_caller,
+)
 
 _COMPUTE_PLACE = f"/providers/Microsoft.Compute/locations/{REGION}"
 _NETWORK_PLACE = f"/providers/Microsoft.Network/locations/{REGION}"
@@ -43,6 +56,7 @@ async def everything() -> list[Exchange]:
     call = watched()
     await _network(call)
     await _machine(call)
+    await _shutdown(call)
     await _catalogue(call)
     await _removal(call)
     return call.seen
@@ -125,6 +139,20 @@ async def _machine(call: Watched) -> None:
     await call("GET", "/providers/Microsoft.Compute/virtualMachines")
     await call("GET", "/providers/Microsoft.Compute/virtualMachines", query="statusOnly=true")
     await call("GET", f"{_COMPUTE_PLACE}/virtualMachines")
+
+
+async def _shutdown(call: Watched) -> None:
+    by_mail = {"status": "Enabled", "timeInMinutes": 30, "emailRecipient": "foo@bar.com"}
+    body = bodies.schedule_body(call.id(VM), notificationSettings={**by_mail, "webhookUrl": "https://example.com/"})
+    del body["tags"]  # none were sent when it was recorded
+    for _ in range(2):
+        await call("PUT", SCHEDULE, body)
+    await call("GET", SCHEDULE)
+    await call("GET", SCHEDULE.rpartition("/")[0])
+    await call("GET", "/providers/Microsoft.DevTestLab/schedules")
+    await call("PATCH", SCHEDULE, {})
+    for _ in range(2):
+        await call("DELETE", SCHEDULE)
 
 
 async def _catalogue(call: Watched) -> None:

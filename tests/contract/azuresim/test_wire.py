@@ -7,7 +7,7 @@ import pytest
 from localdev.azuresim.routing import Charge
 from tests.contract.azuresim.conftest import Azure
 from tests.support import azure_requests as bodies
-from tests.support.azure_requests import GROUP, NSG, VM, Caller
+from tests.support.azure_requests import GROUP, NSG, SCHEDULE, VM, Caller
 
 
 async def test_request_without_a_token_is_challenged(call: Caller) -> None:
@@ -43,7 +43,8 @@ async def test_api_version_is_required(call: Caller, query: str, code: str) -> N
         ("POST", f"{VM}/redeploy"),
         ("POST", f"{VM}/runCommand"),
         ("PUT", f"/resourceGroups/{GROUP}/providers/Microsoft.Compute/disks/d"),
-        ("PUT", f"/resourceGroups/{GROUP}/providers/Microsoft.DevTestLab/schedules/s"),
+        ("PUT", f"/resourceGroups/{GROUP}/providers/Microsoft.DevTestLab/labs/l"),
+        ("POST", f"{SCHEDULE}/execute"),
         ("PUT", f"/resourceGroups/{GROUP}/providers/Microsoft.Resources/deployments/d"),
     ],
 )
@@ -164,11 +165,19 @@ async def test_moving_the_clock_finishes_what_became_due(call: Caller) -> None:
 
 async def test_reset_empties_everything(call: Caller) -> None:
     await call.has_vm()
-    await call.sim("POST", "settings", {"throttling": False, "quotas": {"cores": 1}, "outOfCapacity": ["a/b"]})
+    changes = {"throttling": False, "quotas": {"cores": 1}, "outOfCapacity": ["a/b"], "pageSize": 1}
+    await call.sim("POST", "settings", changes)
     await call.sim("POST", "faults", {"status": 500})
     await call.sim("POST", "reset")
     settings = (await call.sim("GET", "settings")).json()
-    assert settings == {"throttling": True, "staleReadsS": 0.0, "quotas": {}, "unregistered": [], "outOfCapacity": []}
+    assert settings == {
+        "throttling": True,
+        "staleReadsS": 0.0,
+        "quotas": {},
+        "unregistered": [],
+        "outOfCapacity": [],
+        "pageSize": 1000,
+    }
     assert (await call("GET", "/resourceGroups")).json() == {"value": []}
 
 
@@ -182,6 +191,7 @@ async def test_reset_empties_everything(call: Caller) -> None:
         ("POST", "transitions", {"X": True}, 400),
         ("POST", "clock", {"advance_s": -1}, 400),
         ("POST", "settings", {"unknown": 1}, 400),
+        ("POST", "settings", {"pageSize": 0}, 400),
         ("GET", "reach", None, 400),
         ("POST", "vmfaults", {"kind": "apt-lock"}, 400),
         ("GET", "bootstrap.py", None, 404),

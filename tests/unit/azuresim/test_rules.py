@@ -49,7 +49,7 @@ def test_source_that_contains_a_person(source: str) -> None:
     assert lets_in(parsed(sourceAddressPrefix=source), address=PERSON)
 
 
-@pytest.mark.parametrize("tag", ["AzureCloud", "AzureCloud.eastus", "AzureCloud.germanywestcentral"])
+@pytest.mark.parametrize("tag", ["AzureCloud", "AzureCloud.eastus", "AzureCloud.germanywc", "AzureCloud.switzerlandn"])
 def test_azure_cloud_is_the_control_plane_and_nobody_else(tag: str) -> None:
     assert lets_in(parsed(sourceAddressPrefix=tag))
     assert not lets_in(parsed(sourceAddressPrefix=tag), address=PERSON)
@@ -106,6 +106,7 @@ def test_rule_for_another_destination_does_not_let_in() -> None:
         ({"destinationPortRange": "ssh"}, "SecurityRuleInvalidPortRange"),
         ({"sourceAddressPrefix": "10.0.0.0/42"}, "SecurityRuleInvalidAddressPrefix"),
         ({"sourceAddressPrefix": "AzureCloud.atlantis"}, "SecurityRuleInvalidAddressPrefix"),
+        ({"sourceAddressPrefix": "AzureCloud.germanywestcentral"}, "SecurityRuleInvalidAddressPrefix"),
         ({"priority": 99}, "SecurityRuleInvalidPriority"),
         ({"priority": 4097}, "SecurityRuleInvalidPriority"),
         ({"access": None}, "InvalidRequestFormat"),

@@ -23,6 +23,7 @@ FACTS = {
     "bootstrapUrl": "https://127.0.0.1:1/_sim/bootstrap.py",
     "bootstrapSha256": "0" * 64,
     "egressAddress": "127.77.0.2",
+    "clockFile": "/run/clock-offset",
 }
 
 
@@ -63,6 +64,7 @@ def test_the_apps_settings_come_from_the_simulator() -> None:
     assert settings["HUBLET_EGRESS_CIDRS"] == "127.77.0.2/32"
     assert settings["HUBLET_REACH_ENDPOINT"] == "https://127.0.0.1:1/_sim/reach"
     assert settings["HUBLET_POLL_SCALE"] == "10"
+    assert settings["HUBLET_CLOCK_OFFSET_FILE"] == "/run/clock-offset"
     assert settings["HUBLET_ADMIN_TOKEN"] == made.admin_token
     assert all(isinstance(value, str) for value in settings.values())
 

@@ -1,0 +1,1 @@
+"""Microsoft.DevTestLab: Azure's own daily shutdown of a virtual machine."""
