@@ -38,6 +38,7 @@ class Page:
     body: bytes
     location: str = ""
     retry_after_s: float | None = None
+    date: str = ""
 
     def json(self) -> Any:
         """Raises RetryableError when it is none."""
@@ -85,15 +86,16 @@ class Browser:
         form: Mapping[str, str] | None = None,
         json: object = None,
         api: bool = False,
+        headers: Mapping[str, str] | None = None,
         limit_s: float = REQUEST_LIMIT_S,
     ) -> Page:
-        """One request, redirects not followed. `api` adds what JupyterHub wants of scripts: the XSRF token.
+        """One request, redirects not followed. `api` adds what JupyterHub wants of a page's scripts: the XSRF token.
 
         Raises RetryableError `HubUnreachable` when nobody answers in time, `HubAnswerUnusable` for nonsense.
         """
         import aiohttp
 
-        headers = {"X-XSRFToken": self.xsrf(path)} if api else {}
+        xsrf = {"X-XSRFToken": self.xsrf(path)} if api else {}
         try:
             async with (
                 asyncio.timeout(limit_s),
@@ -102,7 +104,7 @@ class Browser:
                     self.origin + path,
                     data=form,
                     json=json,
-                    headers=headers,
+                    headers={**(headers or {}), **xsrf},
                     allow_redirects=False,
                     ssl=self.context if self.context is not None else True,
                 ) as response,
@@ -110,7 +112,8 @@ class Browser:
                 body = await read_capped(response, PAGE_CAP)
                 seconds = response.headers.get("Retry-After", "")
                 retry_after_s = float(seconds) if seconds.isdecimal() and len(seconds) < 4 else None
-                return Page(response.status, body, response.headers.get("Location", ""), retry_after_s)
+                location, date = response.headers.get("Location", ""), response.headers.get("Date", "")
+                return Page(response.status, body, location, retry_after_s, date)
         except TimeoutError:
             raise RetryableError("HubUnreachable", f"The hub did not answer within {limit_s:g} s.") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -3,9 +3,11 @@ idempotent there: the same input again changes nothing and does not restart the 
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from shared.errors import FatalError, UserError
+from shared.hubs.idle import rule_minutes
 from shared.hubs.model import HubSpec, StepName
 from shared.hubs.ports import HubSecrets
 from shared.hubs.visit import Done, Visit, Wait
@@ -13,8 +15,9 @@ from shared.steps.on_vm import LOST_TASK_TRIES, TaskReport, begin_next_try, pace
 from shared.steps.text import one_line
 
 SERVICE = "hublet"
-SERVICE_SCOPES = ("list:users", "read:users:activity", "read:servers", "read:hub")
-"""The lasting token: who is on the hub and how long ago, nothing else.
+SERVICE_SCOPES = ("list:users", "read:servers")
+"""The lasting token: whose servers run and since when they do nothing; nothing else, and never what is on a server.
+Both are needed, and no others (tried with JupyterHub 5.5.4, docs/design/0005-idle-stop.md).
 https://jupyterhub.readthedocs.io/en/stable/rbac/scopes.html"""
 
 ACCEPTANCE_SERVICE = "hublet-acceptance"
@@ -62,12 +65,14 @@ class ConfigureStep:
 
         Raises UserError `PackageNotInstallable` naming the package, FatalError for anything else that stays wrong.
         """
-        wish = public_input(visit.hub.spec)
+        minutes = rule_minutes(visit.hub.spec.idle_minutes, visit.app.settings.idle_warning_minutes)
+        wish = public_input(visit.hub.spec, minutes)
         key = task_key(visit, "configure", wish, number=task_number(visit, self.name, "configure"))
         services = _services(await visit.secrets())
         report = await run_task(visit, "configure", key, {**wish, "services": services}, wait_s=WAIT_S)
         match report.state:
             case "succeeded":
+                visit.steer(idle=replace(visit.hub.life.idle, rule_minutes=minutes))
                 return Done()
             case "running":
                 return Wait(self._pause_s(visit), "the hub is being configured")
@@ -102,15 +107,16 @@ class ConfigureStep:
         )
 
 
-def public_input(spec: HubSpec) -> dict[str, Any]:
-    """What the task is given, without its secrets: also what makes two runs the same one."""
+def public_input(spec: HubSpec, idle_rule_minutes: float) -> dict[str, Any]:
+    """What the task is given, without its secrets: also what makes two runs the same one. `idle_rule_minutes`: when
+    the machine itself ends what nobody uses (shared/hubs/idle.py)."""
     return {
         "limits": {"memory": spec.limits.memory, "cpu": spec.limits.cpu},
         "users": list(spec.users),
         "adminUser": spec.admin_user,
         "authType": spec.auth_type,
         "sharedFolder": spec.shared_folder,
-        "idleMinutes": spec.idle_minutes,
+        "idleRule": {"minutes": idle_rule_minutes},
         "apt": list(spec.packages.apt),
         "pip": list(spec.packages.pip),
         "https": None,

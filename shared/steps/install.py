@@ -91,7 +91,7 @@ class InstallStep:
             return False  # nothing new, or a file that shrank: what we have stays what it is
         data = complete_lines(part.data, all_of_it=status.state == "finished" or len(part.data) >= PART_BYTES)
         if install.log_bytes + len(data) <= LOG_KEPT_BYTES:
-            await visit.app.logs.append(visit.hub.id, install.log_bytes, data)
+            await visit.app.logs.append(visit.hub.log_id, install.log_bytes, data)
         text = redacted(data.decode("utf-8", "replace"), secret_values(await visit.secrets()))
         lines = read_lines(text)
         visit.update(install=_advanced(install, len(data), lines))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from shared.errors import FatalError
 from shared.hubs.long_operation import run_long
+from shared.hubs.meter import Billing
 from shared.hubs.model import Hub, StepName
 from shared.hubs.ports import Begun, HubSecrets, VmPlan, VmView
 from shared.hubs.tags import tags_for
@@ -67,6 +68,7 @@ class MachineStep:
             host_public_keys=(secrets.host_public_key,),
         )
         visit.remember(self.name, begun=True)
+        visit.bill(Billing.RUNNING)  # from the request on: better a minute too much than one not shown
         await visit.checkpoint()
         hub = visit.hub
         return VmPlan(

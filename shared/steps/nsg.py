@@ -16,6 +16,8 @@ NSG_NAME = "hublet-nsg"
 type Phase = Literal["install", "exposed", "locked", "locked-with-tunnel"]
 
 _TAG_REGIONS: Mapping[str, str] = {
+    "brazilsoutheast": "brazilse",
+    "chilecentral": "chilec",
     "francecentral": "centralfrance",
     "francesouth": "southfrance",
     "germanynorth": "germanyn",

@@ -137,11 +137,15 @@ async def test_the_acceptance_tokens_scopes_make_and_remove_a_person_with_a_serv
     assert hub.api(ACCEPTANCE_SERVICE, "DELETE", "/users/probe")[0] == 404
 
 
-async def test_the_lasting_tokens_scopes_show_activity_and_change_nothing(hub: RealHub):
-    status, users = hub.api(SERVICE, "GET", "/users")
+async def test_the_lasting_tokens_scopes_show_activity_and_change_nothing(hub: RealHub, http: BrowserHubHttp):
+    await start(http, hub.url)
+    status, users = hub.api(SERVICE, "GET", "/users?state=active")
     assert status == 200
-    assert {"name", "last_activity", "servers"} <= set(users[0])  # type: ignore[index]
-    assert hub.api(SERVICE, "GET", "/info")[0] == 200
+    [ada] = [user for user in users if user["name"] == "ada"]  # type: ignore[attr-defined]
+    assert set(ada) == {"kind", "name", "admin", "servers"}
+    assert {"last_activity", "pending", "ready"} <= set(ada["servers"][""])
+    assert hub.api(SERVICE, "GET", "/info")[0] == 403
+    assert hub.api(SERVICE, "GET", "/../../user/ada/api/kernels")[0] == 403, "it must not reach a person's notebooks"
     assert hub.api(SERVICE, "POST", "/users", {"usernames": ["mallory"]})[0] == 403
     assert hub.api(SERVICE, "DELETE", "/users/ada")[0] in (403, 404)
     assert hub.api(SERVICE, "POST", "/users/ada/server")[0] in (403, 404)

@@ -1,32 +1,24 @@
 """Talks to the agent on a VM over SSH (asyncssh), and looks at a port without logging in.
 
-Strict on purpose: only the pinned ed25519 host keys, only the given client key, no configuration file, no agent, no
-password, every call under one time limit, every answer under a size limit. asyncssh is imported at the first call.
+Every call is under one time limit, every answer under a size limit. asyncssh is imported at the first call.
 """
 
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from shared.adapters.ssh.connection import HOST_KEY_ALGORITHM, connected, local_address
 from shared.hubs.ports import Endpoint, Reach, SshProbe, SshTarget
-from shared.hubs.vm_errors import (
-    AgentError,
-    AgentProtocolError,
-    AuthenticationRefused,
-    HostKeyMismatch,
-    VmUnreachable,
-)
+from shared.hubs.vm_errors import AgentError, AgentProtocolError, VmUnreachable
 
 if TYPE_CHECKING:
     import asyncssh
 
 ANSWER_CAP = 1 << 20
 _BANNER_CAP = 8 * 1024
-_CLOSE_LIMIT_S = 2.0
-_HOST_KEY_ALGORITHM = "ssh-ed25519"
 
 
 class SshAgent:
@@ -43,11 +35,9 @@ class SshAgent:
         Raises VmUnreachable, AuthenticationRefused, HostKeyMismatch, AgentError, AgentProtocolError; and ValueError
         when no host key is pinned, because that must never mean "any".
         """
-        if not target.host_public_keys:
-            raise ValueError("no pinned host key")
         request = json.dumps(payload).encode()
         try:
-            async with asyncio.timeout(timeout_s), self._connected(target, timeout_s) as connection:
+            async with asyncio.timeout(timeout_s), connected(self._reach, target, limit_s=timeout_s) as connection:
                 code, answer = await _execute(connection, verb, request)
         except TimeoutError:
             raise VmUnreachable(f"The VM did not answer within {timeout_s:g} s.") from None
@@ -64,50 +54,6 @@ class SshAgent:
                 if banner:
                     key = await _offered_host_key(endpoint)
         return SshProbe(banner=banner, host_public_key=key)
-
-    @asynccontextmanager
-    async def _connected(self, target: SshTarget, timeout_s: float) -> "AsyncIterator[asyncssh.SSHClientConnection]":
-        import asyncssh
-
-        client_key = asyncssh.import_private_key(target.private_key)
-        pinned = [asyncssh.import_public_key(" ".join(line.split()[:2])) for line in target.host_public_keys]
-        endpoint = await self._reach.endpoint(target.host, target.port)
-        try:
-            connection = await asyncssh.connect(
-                endpoint.address,
-                endpoint.port,
-                local_addr=_local(endpoint),
-                config=None,
-                known_hosts=(pinned, [], []),  # by key, for whatever address the VM is reached at
-                server_host_key_algs=[_HOST_KEY_ALGORITHM],
-                username=target.username,
-                client_keys=[client_key],
-                agent_path=None,
-                preferred_auth="publickey",
-                connect_timeout=timeout_s,
-                login_timeout=timeout_s,
-            )
-        except asyncssh.HostKeyNotVerifiable:
-            raise HostKeyMismatch from None
-        except asyncssh.KeyExchangeFailed as error:
-            if "server host key" in str(error).lower():  # it has no ed25519 key at all, so certainly not ours
-                raise HostKeyMismatch from None
-            raise VmUnreachable("The VM and the control plane found no common SSH algorithm.") from None
-        except asyncssh.PermissionDenied:
-            raise AuthenticationRefused from None
-        except (OSError, asyncssh.Error):
-            raise VmUnreachable from None
-        try:
-            yield connection
-        except (OSError, asyncssh.Error) as error:
-            if isinstance(error, TimeoutError):
-                raise
-            raise VmUnreachable("The VM ended the SSH connection in the middle.") from None
-        finally:
-            connection.abort()
-            with suppress(TimeoutError, asyncssh.Error, OSError):
-                async with asyncio.timeout(_CLOSE_LIMIT_S):
-                    await connection.wait_closed()
 
 
 async def _execute(connection: "asyncssh.SSHClientConnection", verb: str, request: bytes) -> tuple[int | None, bytes]:
@@ -149,14 +95,10 @@ def _printable(value: object, length: int) -> str:
     return "".join(character if character.isprintable() else " " for character in text[:length])
 
 
-def _local(endpoint: Endpoint) -> tuple[str, int] | None:
-    return None if endpoint.local_address is None else (endpoint.local_address, 0)
-
-
 async def _says_ssh(endpoint: Endpoint) -> bool:
     """True when a line `SSH-...` comes (RFC 4253 section 4.2 allows other lines before it)."""
     reader, writer = await asyncio.open_connection(
-        endpoint.address, endpoint.port, local_addr=_local(endpoint), limit=_BANNER_CAP
+        endpoint.address, endpoint.port, local_addr=local_address(endpoint), limit=_BANNER_CAP
     )
     try:
         received = b""
@@ -177,9 +119,9 @@ async def _offered_host_key(endpoint: Endpoint) -> str | None:
         key = await asyncssh.get_server_host_key(
             endpoint.address,
             endpoint.port,
-            local_addr=_local(endpoint) or (),
+            local_addr=local_address(endpoint) or (),
             config=None,
-            server_host_key_algs=[_HOST_KEY_ALGORITHM],
+            server_host_key_algs=[HOST_KEY_ALGORITHM],
         )
     except (OSError, asyncssh.Error, socket.gaierror):
         return None

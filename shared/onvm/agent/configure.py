@@ -8,6 +8,7 @@ from shared.onvm.agent.checks import RE_ADMIN, RE_APT, RE_MEMORY, RE_PIP, RE_SER
 from shared.onvm.agent.errors import AgentError
 from shared.onvm.agent.files import private_directory, read_json, write_json
 from shared.onvm.agent.https import set_https
+from shared.onvm.agent.idle import write_idle_rule
 from shared.onvm.agent.programs import must_run
 from shared.onvm.agent.services import remove_service, service_files, write_service
 from shared.onvm.agent.tljh import configuring
@@ -26,7 +27,8 @@ def task_configure(source: dict[str, Any]) -> dict[str, Any]:
     limits = source.get("limits") or {}
     memory = text(limits, "memory", RE_MEMORY) if limits.get("memory") is not None else None
     cpu = number(limits, "cpu", 0.01, 1024) if limits.get("cpu") is not None else None
-    idle = number(source, "idleMinutes", 1, 525600) if source.get("idleMinutes") is not None else None
+    rule = source.get("idleRule")
+    idle_minutes = number(rule if isinstance(rule, dict) else {}, "minutes", 0.01, 525600)
     admin, users = text(source, "adminUser", RE_ADMIN), texts(source, "users", RE_USER)
     apt, pip = texts(source, "apt", RE_APT), texts(source, "pip", RE_PIP)
     services = {text(service, "name", RE_SERVICE): service_files(service) for service in source.get("services") or []}
@@ -40,10 +42,8 @@ def task_configure(source: dict[str, Any]) -> dict[str, Any]:
                 config.unset(key)
             else:
                 config.set(key, limit)
-        if idle is not None:
-            # TLJH ends a server after ten silent minutes, also one whose cell computes; nobody who asks for an
-            # hour of patience expects that.
-            config.set("services.cull.timeout", int(max(600, 60 * idle)))
+        config.set("services.cull.enabled", False)  # Jupyter's own rule is better: see idle.py
+        config.changed += write_idle_rule(idle_minutes)
         if auth != "firstuse" or "auth.type" in config.values:
             config.set("auth.type", AUTH_CLASSES[auth])
         if auth in ("native", "tmp"):  # without it these let nobody in, administrators included

@@ -24,6 +24,7 @@ from shared.onvm.agent.checks import (
     RE_USER,
 )
 from shared.onvm.agent.configure import AUTH_CLASSES
+from shared.onvm.agent.idle import idle_rule
 from shared.onvm.agent.tasks import TASK_FUNCTIONS
 from shared.steps.agent_status import AgentStatus, parse_status
 from shared.steps.install_follow import PhaseClock, read_lines
@@ -63,6 +64,7 @@ async def test_every_task_is_one_the_agent_takes():
             case "configure":
                 assert RE_ADMIN.fullmatch(given_["adminUser"])
                 assert given_["authType"] in AUTH_CLASSES
+                assert idle_rule(given_["idleRule"]["minutes"])
                 for service in given_["services"]:
                     assert RE_SERVICE.fullmatch(service["name"])
                     assert RE_TOKEN.fullmatch(service["token"])

@@ -38,9 +38,33 @@ async def test_the_machine_is_told_everything_that_was_asked_for():
     assert told["adminUser"] == "jaydoe"
     assert told["authType"] == "firstuse"
     assert told["sharedFolder"] is True
-    assert told["idleMinutes"] == 60
+    assert told["idleRule"] == {"minutes": 50}
     assert told["apt"] == ["cowsay", "sl"]
     assert told["pip"] == ["pandas==2.2", "tablib[xlsx]"]
+
+
+async def test_the_idle_rule_leaves_the_time_to_warn_people_and_is_remembered():
+    bench = StepBench(
+        StepName.CONFIGURE, spec=a_spec(idle_minutes=90), environment={"HUBLET_IDLE_WARNING_MINUTES": "20"}
+    )
+    await bench.to_end()
+    assert bench.machine.configured is not None
+    assert bench.machine.configured["idleRule"] == {"minutes": 70}
+    assert bench.hub.life.idle.rule_minutes == 70
+
+
+async def test_a_hub_that_does_not_stop_when_idle_has_a_rule_too():
+    bench = StepBench(StepName.CONFIGURE, spec=a_spec(idle_minutes=None))
+    await bench.to_end()
+    assert bench.machine.configured is not None
+    assert bench.machine.configured["idleRule"] == {"minutes": 50}
+
+
+async def test_no_rule_is_remembered_before_the_machine_has_it():
+    bench = a_configure()
+    bench.machine.fail_task("configure", "TljhConfigFailed")
+    await failure(bench)
+    assert bench.hub.life.idle.rule_minutes is None
 
 
 async def test_the_lasting_token_can_read_activity_and_nothing_else():
@@ -49,7 +73,7 @@ async def test_the_lasting_token_can_read_activity_and_nothing_else():
     assert bench.machine.configured is not None
     services = {service["name"]: service for service in bench.machine.configured["services"]}
     assert set(services) == {"hublet", "hublet-acceptance"}
-    assert set(services["hublet"]["scopes"]) == {"list:users", "read:users:activity", "read:servers", "read:hub"}
+    assert set(services["hublet"]["scopes"]) == {"list:users", "read:servers"}
     assert set(services["hublet-acceptance"]["scopes"]) == {"admin:users", "delete:users", "delete:servers"}
     assert services["hublet"]["token"] != services["hublet-acceptance"]["token"]
 

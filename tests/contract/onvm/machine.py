@@ -32,11 +32,11 @@ CONFIGURE_INPUT: Mapping[str, object] = {
     "adminUser": "jaydoe",
     "authType": "firstuse",
     "sharedFolder": True,
-    "idleMinutes": 60,
+    "idleRule": {"minutes": 50},
     "apt": ["cowsay"],
     "pip": ["pandas>=2"],
     "services": [
-        {"name": "hublet", "token": TOKEN, "scopes": ["read:hub", "list:users"]},
+        {"name": "hublet", "token": TOKEN, "scopes": ["list:users", "read:servers"]},
         {"name": "hublet-acceptance", "token": ACCEPTANCE_TOKEN, "scopes": ["admin:users", "delete:users"]},
     ],
     "https": None,

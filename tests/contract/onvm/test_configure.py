@@ -30,7 +30,7 @@ def test_configure_makes_the_hub_as_asked(installed: Machine) -> None:
     assert answer["state"] == "succeeded", answer
     assert config(installed) == {
         "limits": {"memory": "2G", "cpu": 2},
-        "services": {"cull": {"timeout": 3600}},
+        "services": {"cull": {"enabled": False}},
         "users": {"admin": ["jaydoe"], "allowed": ["ada", "bob"]},
     }
     assert changes(installed)[-1] == ["reload", "hub"]
@@ -53,6 +53,34 @@ def test_configure_makes_only_the_difference(installed: Machine) -> None:
     answer = installed.configure("2", users=["ada", "eve"], apt=["cowsay", "git"])
     assert answer["result"]["changed"] == ["users.allowed:eve", "apt:git"]
     assert config(installed)["users"]["allowed"] == ["ada", "bob", "eve"]  # nobody is put out
+
+
+RULE = "/opt/tljh/user/etc/jupyter/jupyter_config.py"
+
+
+def test_the_idle_rule_is_there_for_every_user_to_read(installed: Machine) -> None:
+    assert "idleRule" in installed.configure()["result"]["changed"]
+    assert "shutdown_no_activity_timeout = 3000" in installed.read(RULE)
+    assert stat.S_IMODE(installed.path(RULE).stat().st_mode) == 0o644
+    for directory in (installed.path(RULE).parent, installed.path(RULE).parent.parent):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o755
+    assert [path.name for path in installed.path(RULE).parent.iterdir()] == ["jupyter_config.py"]
+
+
+def test_another_idle_rule_replaces_the_file_and_does_not_reload(installed: Machine) -> None:
+    installed.configure("1")
+    reloads = changes(installed).count(["reload", "hub"])
+    assert installed.configure("2", idleRule={"minutes": 20.5})["result"] == {"changed": ["idleRule"]}
+    assert "shutdown_no_activity_timeout = 1230" in installed.read(RULE)
+    assert changes(installed).count(["reload", "hub"]) == reloads
+
+
+def test_a_directory_for_jupyters_settings_that_is_there_already_stays_as_it_is(installed: Machine) -> None:
+    installed.write("/opt/tljh/user/etc/jupyter/jupyter_server_config.d/jupyterlab.json", "{}")
+    installed.path(RULE).parent.chmod(0o775)
+    installed.configure()
+    assert installed.read("/opt/tljh/user/etc/jupyter/jupyter_server_config.d/jupyterlab.json") == "{}"
+    assert stat.S_IMODE(installed.path(RULE).parent.stat().st_mode) == 0o775
 
 
 def test_null_limits_are_removed(installed: Machine) -> None:
@@ -97,7 +125,7 @@ def test_tokens_are_in_no_argument_list(installed: Machine) -> None:
 def test_a_service_that_is_no_longer_asked_for_is_removed(installed: Machine) -> None:
     installed.configure("1")
     installed.write("/opt/tljh/config/jupyterhub_config.d/owners-own.py", "")
-    only_lasting = [{"name": "hublet", "token": TOKEN, "scopes": ["read:hub"]}]
+    only_lasting = [{"name": "hublet", "token": TOKEN, "scopes": ["read:servers"]}]
     answer = installed.configure("2", services=only_lasting)
     assert "services:hublet-acceptance" in answer["result"]["changed"]
     assert not installed.path("/opt/tljh/state/hublet-acceptance.token").exists()
@@ -146,7 +174,11 @@ def test_a_hub_that_does_not_answer_after_the_reload_is_a_failure(installed: Mac
         {"pip": ["--index-url=http://evil"]},
         {"pip": ["a\nb"]},
         {"authType": "dummy"},
-        {"idleMinutes": 0},
+        {"idleRule": None},
+        {"idleRule": "60"},
+        {"idleRule": {"minutes": 0}},
+        {"idleRule": {"minutes": "60"}},
+        {"idleRule": {"minutes": True}},
         {"services": [{"name": "../x", "token": TOKEN, "scopes": []}]},
         {"services": [{"name": "hublet", "token": "short", "scopes": []}]},
         {"services": [{"name": "hublet", "token": TOKEN, "scopes": ['"]); import os #']}]},

@@ -60,30 +60,30 @@ class Person:
             assert answer.status < 400, (answer.status, text)
             return json.loads(text) if text else None
 
+    def channel(self, kernel: str) -> Any:
+        """The websocket of one kernel, as a context manager."""
+        return self._session.ws_connect(f"{self.url}/user/{self.name}/api/kernels/{kernel}/channels")
+
+    async def begin(self, code: str) -> str:
+        """Have a fresh kernel run the code, close the page, and leave it alone; its id."""
+        kernel: str = (await self.api("POST", "kernels", {"name": "python3"}))["id"]
+        async with asyncio.timeout(60), self.channel(kernel) as socket:
+            await socket.send_json(execute_request(code))
+            async for message in socket:
+                if json.loads(message.data)["msg_type"] == "execute_input":
+                    break
+        return kernel
+
     async def compute(self, code: str) -> str:
         """What a fresh kernel prints for the code."""
         kernel = await self.api("POST", "kernels", {"name": "python3"})
-        channel = f"{self.url}/user/{self.name}/api/kernels/{kernel['id']}/channels".replace("http", "ws", 1)
-        request = {
-            "header": {
-                "msg_id": uuid.uuid4().hex,
-                "msg_type": "execute_request",
-                "username": self.name,
-                "session": uuid.uuid4().hex,
-                "version": "5.3",
-                "date": "",
-            },
-            "parent_header": {},
-            "metadata": {},
-            "content": {"code": code, "silent": False, "store_history": False, "allow_stdin": False},
-            "channel": "shell",
-        }
+        request = execute_request(code)
         said = ""
-        async with asyncio.timeout(60), self._session.ws_connect(channel) as socket:
+        async with asyncio.timeout(60), self.channel(kernel["id"]) as socket:
             await socket.send_json(request)
             async for message in socket:
                 document = json.loads(message.data)
-                if document["parent_header"].get("msg_id") != request["header"]["msg_id"]:  # type: ignore[index]
+                if document["parent_header"].get("msg_id") != request["header"]["msg_id"]:
                     continue
                 if document["msg_type"] == "stream":
                     said += document["content"]["text"]
@@ -93,3 +93,21 @@ class Person:
                     break
         await self.api("DELETE", f"kernels/{kernel['id']}")
         return said
+
+
+def execute_request(code: str) -> dict[str, Any]:
+    """The message that runs code (https://jupyter-client.readthedocs.io/en/stable/messaging.html#execute)."""
+    return {
+        "header": {
+            "msg_id": uuid.uuid4().hex,
+            "msg_type": "execute_request",
+            "username": "",
+            "session": uuid.uuid4().hex,
+            "version": "5.3",
+            "date": "",
+        },
+        "parent_header": {},
+        "metadata": {},
+        "content": {"code": code, "silent": False, "store_history": False, "allow_stdin": False},
+        "channel": "shell",
+    }

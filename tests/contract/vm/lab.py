@@ -42,6 +42,9 @@ class FastClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
+    def wall(self) -> datetime:
+        return self.now()
+
 
 @dataclass
 class Rules:
@@ -61,9 +64,11 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test Authority")])
         now = datetime.now(UTC)
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         self._certificate = (
             self._builder(self._name, self._key.public_key(), now)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(usage, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )

@@ -21,7 +21,7 @@ CONFIGURATION: dict[str, Any] = {
     "adminUser": ADMIN,
     "authType": "firstuse",
     "sharedFolder": True,
-    "idleMinutes": 30,
+    "idleRule": {"minutes": 30},
     "apt": ["jq"],
     "pip": [],
     "services": [
