@@ -1,12 +1,15 @@
-"""The Azure ports in memory: five fakes that share one `FakeCloud` (tests/support/fake_cloud.py) and its clock."""
+"""The Azure ports in memory: six fakes that share one `FakeCloud` (tests/support/fake_cloud.py) and its clock."""
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from shared.errors import FatalError, RetryableError, UserError
+from shared.errors import CapacityError, FatalError, HubletError, RetryableError, UserError
 from shared.hubs.ports import (
     AddressView,
     Begun,
+    DailyShutdown,
     GroupView,
     NsgPlan,
     Poll,
@@ -14,6 +17,7 @@ from shared.hubs.ports import (
     ResourceRef,
     SizeInfo,
     VmPlan,
+    VmPower,
     VmView,
     VnetPlan,
 )
@@ -29,6 +33,7 @@ __all__ = [
     "FakeLongOperations",
     "FakeNetwork",
     "FakeOperation",
+    "FakeShutdowns",
     "FakeVm",
     "make_size",
 ]
@@ -84,6 +89,9 @@ class FakeGroups:
                 for identifier in (vm.vm_id, vm.nic_id, vm.public_ip_id, vm.disk_id):
                     kind = "/".join(identifier.split("/")[6:8])
                     refs.append(ResourceRef(id=identifier, type=kind, tags=dict(vm.plan.tags)))
+            for plan in group.shutdowns.values():
+                name = f"shutdown-computevm-{plan.vm_name}"
+                refs.append(self._ref("microsoft.devtestlab/schedules", group.name, name, plan.tags))
         wanted = (tag.lower(), value.lower())
         return [ref for ref in refs if wanted in {(key.lower(), text.lower()) for key, text in ref.tags.items()}]
 
@@ -124,7 +132,10 @@ class FakeNetwork:
 
 
 class FakeCompute:
-    """`Compute` in memory. Verbs: vm, deallocate; read vm_get."""
+    """`Compute` in memory. Verbs: vm, deallocate, start, restart, resize; reads vm_get, powers (one for each page).
+
+    One operation on a VM at a time: a power verb or a resize on top of another one is refused as ARM does it.
+    """
 
     def __init__(self, cloud: FakeCloud) -> None:
         self.cloud = cloud
@@ -167,17 +178,84 @@ class FakeCompute:
             tags=dict(vm.plan.tags),
         )
 
+    async def powers(self) -> Sequence[VmPower]:
+        self.cloud.read("powers", "", "page 1")
+        vms = self.cloud.vms()
+        for page in range(2, math.ceil(len(vms) / self.cloud.page_size) + 1):
+            self.cloud.read("powers", "", f"page {page}")
+        return [VmPower(group=vm.plan.group.lower(), name=vm.plan.name.lower(), power=vm.power) for vm in vms]
+
     async def begin_deallocate(self, group: str, name: str) -> Begun:
         call = self.cloud.write("deallocate", group, name)
-        found = self.cloud.groups.get(group.lower())
-        vm = found.vms.get(name.lower()) if found else None
+        vm = self._find(group, name)
         if vm is None:
             return Begun(handle=None)
+        self._be_idle(vm)
         if self.cloud.planted_in_poll("deallocate") is None:
-            vm.provisioning, vm.power = "updating", "deallocating"
-            vm.next_provisioning, vm.next_power = "succeeded", "deallocated"
-            vm.settles_at = self.cloud.clock.now() + timedelta(seconds=self.cloud.durations["deallocate"])
+            vm.change("deallocating", until=self._end_of(call), then="deallocated")
         return self.cloud.wrote(call)
+
+    async def begin_start(self, group: str, name: str) -> Begun:
+        call = self.cloud.write("start", group, name)
+        vm = self._idle(group, name)
+        if vm.power == "running":
+            return Begun(handle=None)
+        if vm.power is None:
+            raise RetryableError("OperationNotAllowed", "The VM never had any hardware.")
+        needed = vm.plan.size if vm.power == "deallocated" else None  # a stopped one has kept its hardware
+        return self._change(call, vm, "starting", "running", hardware=needed)
+
+    async def begin_restart(self, group: str, name: str) -> Begun:
+        call = self.cloud.write("restart", group, name)
+        vm = self._idle(group, name)
+        if vm.power != "running":
+            raise RetryableError("OperationNotAllowed", "The VM is not in the power state this needs.")
+        return self._change(call, vm, "running", "running")
+
+    async def begin_resize(self, group: str, name: str, size: str) -> Begun:
+        call = self.cloud.write("resize", group, name)
+        vm = self._idle(group, name)
+        return self._change(call, vm, vm.power, vm.power, hardware=size, size=size)
+
+    def _change(
+        self,
+        call: Call,
+        vm: FakeVm,
+        power: str | None,
+        then: str | None,
+        *,
+        hardware: str | None = None,
+        size: str | None = None,
+    ) -> Begun:
+        """Begins an operation on the VM. `hardware`: the size it needs room for, when it needs any."""
+        failure: HubletError | None = None
+        if hardware is not None and hardware.lower() in self.cloud.no_room:
+            failure = CapacityError("AllocationFailed", f"Azure has no capacity for {hardware} at the moment.")
+        plant = self.cloud.planted_in_poll(call.verb)
+        failed = plant is not None or failure is not None
+        if failed:
+            then = (plant.power if plant else None) or vm.power
+        vm.change(power, until=self._end_of(call), then=then, size=size, failed=failed)
+        return self.cloud.wrote(call, failure)
+
+    def _find(self, group: str, name: str) -> FakeVm | None:
+        found = self.cloud.groups.get(group.lower())
+        return found.vms.get(name.lower()) if found else None
+
+    def _idle(self, group: str, name: str) -> FakeVm:
+        vm = self._find(group, name)
+        if vm is None:
+            raise FatalError("VmNotFound", "The virtual machine is not in Azure.")
+        self.cloud.group(group)  # one that is being deleted takes no more requests
+        self._be_idle(vm)
+        return vm
+
+    def _be_idle(self, vm: FakeVm) -> None:
+        if vm.provisioning in ("creating", "updating"):
+            raise RetryableError("Conflict", "Azure is still working on an earlier change of the same resource.")
+
+    def _end_of(self, call: Call) -> datetime:
+        return call.at + timedelta(seconds=self.cloud.durations[call.verb])
 
     def _labels(self, region: str) -> set[str]:
         others = {label for where, label in self.cloud.taken_labels if where == region}
@@ -199,6 +277,24 @@ class FakeCompute:
             created_at=self.cloud.clock.now(),
             settles_at=settles_at,
         )
+
+
+class FakeShutdowns:
+    """`DailyShutdowns` in memory; the cloud carries them out in virtual time. Verb: shutdown."""
+
+    def __init__(self, cloud: FakeCloud) -> None:
+        self.cloud = cloud
+
+    async def put(self, plan: DailyShutdown) -> None:
+        call = self.cloud.write("shutdown", plan.group, plan.vm_name)
+        if re.fullmatch(r"([01]\d|2[0-3])[0-5]\d", plan.time) is None:
+            raise FatalError("IncorrectRequiredProperties", f"{plan.time} is no time of day.")
+        group = self.cloud.group(plan.group)
+        if plan.vm_name.lower() not in group.vms:  # whether ARM looks is not known
+            raise RetryableError("ResourceNotFound", f"{plan.vm_name} was not found.")
+        group.shutdowns[plan.vm_name.lower()] = plan
+        if self.cloud.after_write:
+            self.cloud.after_write(call)
 
 
 class FakeLongOperations:

@@ -1,20 +1,22 @@
-"""Azure in memory, shared by the five fakes of tests/support/fake_arm.py: one `FakeCloud` with an injected clock.
+"""Azure in memory, shared by the six fakes of tests/support/fake_arm.py: one `FakeCloud` with an injected clock.
 
-Nothing here is scripted: what was written is remembered, time alone finishes operations, and what belongs to a group
-goes when the group goes. Every call is recorded (`cloud.writes`, `cloud.reads`), every verb can be made to fail at
-its beginning (`fail_begin`) or in the poll (`fail_poll`), and a write can be followed by a crash (`after_write`).
+Nothing here is scripted: what was written is remembered, time alone finishes operations and lets daily shutdowns fire,
+and what belongs to a group goes when the group goes. Every call is recorded (`cloud.writes`, `cloud.reads`), every verb
+can be made to fail at its beginning (`fail_begin`) or in the poll (`fail_poll`), and a write can be followed by a crash
+(`after_write`).
 """
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
 
 from shared.clock import Clock
 from shared.errors import HubletError, RetryableError
 from shared.hubs.ports import (
     Begun,
+    DailyShutdown,
     NsgPlan,
     SizeInfo,
     VmPlan,
@@ -28,6 +30,9 @@ DURATIONS: Mapping[str, float] = {
     "vnet": 3.0,
     "vm": 60.0,
     "deallocate": 40.0,
+    "start": 30.0,
+    "restart": 30.0,
+    "resize": 5.0,
 }
 """Seconds each operation takes; 0 = over at once, no handle."""
 
@@ -51,7 +56,7 @@ class FakeOperation:
 
 @dataclass(slots=True)
 class FakeVm:
-    """A VM with its inline NIC, public IP and disk. `power` is what it becomes at `settles_at`."""
+    """A VM with its inline NIC, public IP and disk. At `settles_at` it becomes what the `next_...` say."""
 
     plan: VmPlan
     vm_id: str
@@ -65,6 +70,23 @@ class FakeVm:
     power: str | None = None
     next_provisioning: str = "succeeded"
     next_power: str | None = "running"
+    next_size: str | None = None
+
+    def settle(self, now: datetime) -> None:
+        """Ends the operation under way, when it is over by now."""
+        if self.settles_at > now:
+            return
+        self.provisioning, self.power = self.next_provisioning, self.next_power
+        if self.next_size is not None:
+            self.plan, self.next_size = replace(self.plan, size=self.next_size), None
+
+    def change(
+        self, power: str | None, *, until: datetime, then: str | None, size: str | None = None, failed: bool = False
+    ) -> None:
+        """An operation began: `power` while it goes on, `then` (and another `size`) afterwards."""
+        self.provisioning, self.power, self.settles_at = "updating", power, until
+        self.next_provisioning, self.next_power = "failed" if failed else "succeeded", then
+        self.next_size = None if failed else size
 
 
 @dataclass(slots=True)
@@ -75,6 +97,7 @@ class FakeGroup:
     nsgs: dict[str, NsgPlan] = field(default_factory=dict)
     vnets: dict[str, VnetPlan] = field(default_factory=dict)
     vms: dict[str, FakeVm] = field(default_factory=dict)
+    shutdowns: dict[str, DailyShutdown] = field(default_factory=dict)
     gone_at: datetime | None = None
 
 
@@ -86,7 +109,10 @@ class _Plant:
 
 
 class FakeCloud:
-    """What the fakes share. Change `durations`, `address_delay_s` (how late the IP shows) or `capacity` at any time."""
+    """What the fakes share. Change at any time: `durations`, `address_delay_s` (how late the IP shows), `no_room`
+    (sizes in lower case that a start or a resize gets no hardware for), `page_size` (VMs on a page of `powers`).
+
+    `fired`: the daily shutdowns that were carried out, by VM and time."""
 
     subscription = "00000000-0000-0000-0000-00000000c10d"
 
@@ -105,6 +131,10 @@ class FakeCloud:
         self.prices: dict[tuple[str, bool], float] = {}
         self.sizes: dict[str, SizeInfo] = {}
         self.taken_labels: set[tuple[str, str]] = set()
+        self.no_room: set[str] = set()
+        self.page_size = 1000
+        self.fired: list[Call] = []
+        self._settled_at = clock.now()
         self._begin: dict[str, _Plant] = {}
         self._poll: dict[str, _Plant] = {}
         self._read: dict[str, _Plant] = {}
@@ -118,11 +148,13 @@ class FakeCloud:
 
     def fail_poll(self, verb: str, error: HubletError, *, times: int = 1, power: str | None = None) -> None:
         """The next `times` operations of that verb begin well and fail in the poll. A VM then exists in state
-        `failed` with that `power` (an OS timeout leaves it `running`, an allocation failure leaves None)."""
+        `failed` with that `power` (an OS timeout leaves it `running`, an allocation failure leaves None); after a
+        start, a restart or a resize None means: the power it had before. A failed `deallocate` changes nothing."""
         self._poll[verb] = _Plant(error, times, power)
 
     def fail_read(self, verb: str, error: HubletError, *, times: int = 1) -> None:
-        """The next `times` reads of that verb (`vm_get`, `address`, `poll`, `group_get`, `tagged`) raise `error`."""
+        """The next `times` reads of that verb raise `error`: `vm_get`, `powers`, `address`, `poll`, `group_get`,
+        `tagged`."""
         self._read[verb] = _Plant(error, times)
 
     def forget_operations(self) -> None:
@@ -148,6 +180,12 @@ class FakeCloud:
         found = self.groups.get(group.lower())
         return found.nsgs.get(name.lower()) if found else None
 
+    def shutdown(self, group: str, vm_name: str) -> DailyShutdown | None:
+        """The VM's daily shutdown as it is in force (or switched off)."""
+        self.settle()
+        found = self.groups.get(group.lower())
+        return found.shutdowns.get(vm_name.lower()) if found else None
+
     def set_power(self, group: str, name: str, power: str) -> None:
         """Somebody stopped, started or evicted the VM behind our back."""
         self.vm(group, name).power = self.vm(group, name).next_power = power
@@ -163,15 +201,25 @@ class FakeCloud:
         return self.groups[group.lower()].vms[name.lower()]
 
     def settle(self) -> None:
-        """Lets everything happen that is due by now."""
-        now = self.clock.now()
+        """Lets everything happen that is due by now, in its order: the end of operations, daily shutdowns."""
+        now, since = self.clock.now(), self._settled_at
+        self._settled_at = max(since, now)
         for key, group in list(self.groups.items()):
             if group.gone_at is not None and group.gone_at <= now:
                 del self.groups[key]
                 continue
-            for vm in group.vms.values():
-                if vm.settles_at <= now:
-                    vm.provisioning, vm.power = vm.next_provisioning, vm.next_power
+            for name, vm in group.vms.items():
+                for moment in _moments(group.shutdowns.get(name), since, now):
+                    vm.settle(moment)
+                    self._shut_down(group, vm, moment)
+                vm.settle(now)
+
+    def _shut_down(self, group: FakeGroup, vm: FakeVm, moment: datetime) -> None:
+        """Carried out for a VM that runs; one that is being changed refuses it, and it comes again a day later."""
+        if vm.power == "running" and vm.settles_at <= moment:
+            self.fired.append(Call("deallocate", group.name, vm.plan.name, moment))
+            until = moment + timedelta(seconds=self.durations["deallocate"])
+            vm.change("deallocating", until=until, then="deallocated")
 
     def id_of(self, group: str, kind: str = "", name: str = "") -> str:
         base = f"/subscriptions/{self.subscription}/resourceGroups/{group}"
@@ -191,17 +239,18 @@ class FakeCloud:
         self.settle()
         return call
 
-    def wrote(self, call: Call) -> Begun:
-        """The operation that finishes this write."""
+    def wrote(self, call: Call, failure: HubletError | None = None) -> Begun:
+        """The operation that finishes this write; it ends in `failure`, unless another one was planted."""
         plant = self._take(self._poll, call.verb)
         duration = self.durations[call.verb]
         if self.after_write:
             self.after_write(call)
-        if duration <= 0 and plant is None:
+        failure = plant.error if plant else failure
+        if duration <= 0 and failure is None:
             return Begun(handle=None)
         handle = f"op-{next(self._numbers)}"
         ends_at = self.clock.now() + timedelta(seconds=duration)
-        self.operations[handle] = FakeOperation(call.verb, ends_at, plant.error if plant else None)
+        self.operations[handle] = FakeOperation(call.verb, ends_at, failure)
         return Begun(handle=handle, retry_after_s=self.retry_after_s)
 
     def planted_in_poll(self, verb: str) -> _Plant | None:
@@ -233,3 +282,15 @@ class FakeCloud:
         plant = self._take(plants, verb)
         if plant is not None:
             raise plant.error
+
+
+def _moments(plan: DailyShutdown | None, since: datetime, until: datetime) -> Iterator[datetime]:
+    """When a daily shutdown comes due after `since`, up to and with `until`."""
+    if plan is None or not plan.enabled:
+        return
+    daily = time(int(plan.time[:2]), int(plan.time[2:]), tzinfo=UTC)
+    moment = datetime.combine(since.astimezone(UTC).date(), daily)
+    while moment <= until:
+        if moment > since:
+            yield moment
+        moment += timedelta(days=1)

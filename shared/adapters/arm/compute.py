@@ -1,4 +1,4 @@
-"""The VM with its network interface, public IP and disk: made in one PUT, gone together.
+"""The VM with its network interface, public IP and disk: made in one PUT, gone together; and its power and size.
 
 Shapes: https://learn.microsoft.com/rest/api/compute/virtual-machines/create-or-update (2026-04-01), examples in
 Azure/azure-rest-api-specs `VirtualMachine_Create_WithNetworkInterfaceConfigurationDnsSettings.json` and
@@ -6,18 +6,27 @@ Azure/azure-rest-api-specs `VirtualMachine_Create_WithNetworkInterfaceConfigurat
 """
 
 import base64
-from collections.abc import Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.arm.errors import says_absent, translated
-from shared.adapters.arm.ids import ResourceId
+from shared.adapters.arm.ids import ResourceId, parse_id
 from shared.adapters.arm.network import NSG_TYPE, VNET_TYPE
 from shared.adapters.arm.operations import begun, one_look_polling
 from shared.errors import FatalError
-from shared.hubs.ports import Begun, VmPlan, VmView
+from shared.hubs.ports import Begun, VmPlan, VmPower, VmView
 
 if TYPE_CHECKING:
+    from azure.core.polling import AsyncLROPoller
+    from azure.mgmt.compute.aio.operations import VirtualMachinesOperations
+    from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
+
     from shared.adapters.arm.client import ArmClients
+
+_log = logging.getLogger(__name__)
+
+VM_TYPE = "Microsoft.Compute/virtualMachines"
 
 IMAGES: Mapping[str, Mapping[str, str]] = {
     "ubuntu-24.04": {"publisher": "Canonical", "offer": "ubuntu-24_04-lts", "sku": "server"},
@@ -85,6 +94,20 @@ class ArmCompute:
                 raise
         return vm_view(found.as_dict())
 
+    async def powers(self) -> Sequence[VmPower]:
+        """One GET for each page of the subscription's VMs; all pages, or it raises.
+
+        `statusOnly` leaves little but the instance view. A VM that is being made may have none: its power is None.
+        https://learn.microsoft.com/rest/api/compute/virtual-machines/list-all
+        """
+        found: list[VmPower] = []
+        with translated():
+            async for vm in self._arm.compute().virtual_machines.list_all(status_only="true"):
+                power = vm_power(vm.as_dict())
+                if power is not None:
+                    found.append(power)
+        return found
+
     async def begin_deallocate(self, group: str, name: str) -> Begun:
         """Stops the VM and gives its hardware back. A VM that is deallocated stays so; an absent one = over."""
         from azure.core.exceptions import HttpResponseError
@@ -98,6 +121,56 @@ class ArmCompute:
                     return Begun(handle=None)
                 raise
             return begun("deallocate", [group, name], poller, polling)
+
+    async def begin_start(self, group: str, name: str) -> Begun:
+        """One POST. Room is looked for only now, so a start after a deallocation may end without any (CapacityError,
+        mostly in the poll). A VM that runs is left alone: its operation is over at the first look."""
+        return await self._begin(
+            "start", [group, name], lambda vms, polling: vms.begin_start(group, name, polling=polling)
+        )
+
+    async def begin_restart(self, group: str, name: str) -> Begun:
+        """One POST; the VM keeps hardware and address. Twice = it reboots twice. A VM that does not run is refused
+        (RetryableError OperationNotAllowed)."""
+        return await self._begin(
+            "restart", [group, name], lambda vms, polling: vms.begin_restart(group, name, polling=polling)
+        )
+
+    async def begin_resize(self, group: str, name: str, size: str) -> Begun:
+        """One PATCH of the size alone: what a PATCH does not name stays. The same size again changes nothing. A VM that
+        runs would be rebooted by it. https://learn.microsoft.com/rest/api/compute/virtual-machines/update"""
+        body: Any = {"properties": {"hardwareProfile": {"vmSize": size}}}
+        return await self._begin(
+            "resize", [group, name, size], lambda vms, polling: vms.begin_update(group, name, body, polling=polling)
+        )
+
+    async def _begin(
+        self,
+        operation: str,
+        args: Sequence[str],
+        send: "Callable[[VirtualMachinesOperations, AsyncARMPolling], Awaitable[AsyncLROPoller[Any]]]",
+    ) -> Begun:
+        """One request about a VM that must be there. Absent (it or its group) = FatalError VmNotFound."""
+        from azure.core.exceptions import HttpResponseError
+
+        polling = one_look_polling()
+        with translated():
+            try:
+                poller = await send(self._arm.compute().virtual_machines, polling)
+            except HttpResponseError as error:
+                if says_absent(error):
+                    raise vm_not_found() from error
+                raise
+            return begun(operation, args, poller, polling)
+
+
+def vm_not_found() -> FatalError:
+    """The VM of a hub is not there (any more): nothing can be done to it."""
+    return FatalError(
+        "VmNotFound",
+        "The virtual machine is not in Azure: somebody deleted it there.",
+        fix="Delete the hub and create it again; people's files went with the machine's disk.",
+    )
 
 
 def vm_body(plan: VmPlan, subscription: str) -> Any:
@@ -202,6 +275,20 @@ def vm_view(document: Mapping[str, Any]) -> VmView:
         nic_ids=tuple(nic["id"] for nic in interfaces if nic.get("id")),
         tags=dict(document.get("tags") or {}),
     )
+
+
+def vm_power(document: Mapping[str, Any]) -> VmPower | None:
+    """An entry of the list of all VMs; None when its id is none of a VM in a group (then it is none of ours).
+
+    That list returns ids with the group's name in upper case (recorded answers), so they are compared in lower case.
+    """
+    try:
+        vm = parse_id(str(document.get("id", "")), VM_TYPE)
+    except FatalError:
+        _log.warning("azure_vm_id_unknown", extra={"vm_id": document.get("id")})
+        return None
+    view = (document.get("properties") or {}).get("instanceView") or {}
+    return VmPower(group=vm.group.lower(), name=vm.name.lower(), power=_power(view))
 
 
 def _power(instance_view: Mapping[str, Any]) -> str | None:

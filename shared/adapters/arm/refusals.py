@@ -31,6 +31,8 @@ _BASIC_IP = "https://learn.microsoft.com/azure/virtual-network/ip-services/publi
 _PUBLIC_IP = "https://learn.microsoft.com/azure/virtual-network/ip-services/public-ip-addresses"
 _NSG = "https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview"
 _SUBNET = "https://learn.microsoft.com/azure/virtual-network/virtual-network-manage-subnet"
+_RESIZE = "https://learn.microsoft.com/azure/virtual-machines/sizes/resize-vm"
+_AUTO_SHUTDOWN = "https://learn.microsoft.com/azure/virtual-machines/auto-shutdown-vm"
 
 
 class Kind(StrEnum):
@@ -133,6 +135,55 @@ REFUSALS: tuple[Refusal, ...] = (
         text="quota",
     ),
     _capacity("QuotaExceeded", "A quota of the Azure subscription is used up.", _QUOTA, _MORE_QUOTA),
+    # A size this machine or region cannot have, said with codes that say other things elsewhere.
+    _capacity(
+        "OperationNotAllowed",
+        "This VM size is not available where the machine is placed at the moment.",
+        _RESIZE,
+        _OTHER_SIZE,
+        public_code="SkuNotAvailable",
+        text="current hardware cluster",
+    ),
+    _capacity(
+        "OperationNotAllowed",
+        "This machine cannot get this VM size: one of the two sizes has a temporary disk and the other has none.",
+        _RESIZE,
+        "Choose a size of the same kind (with or without a temporary disk).",
+        public_code="SkuNotAvailable",
+        text="non-resource disk",
+    ),
+    _capacity(
+        "InvalidParameter",
+        "This VM size is not available in this region.",
+        _SKU,
+        _OTHER_SIZE,
+        public_code="SkuNotAvailable",
+        text="is not available in the current region",
+    ),
+    _capacity(
+        "InvalidParameter",
+        "This region does not have this VM size.",
+        _SKU,
+        _OTHER_SIZE,
+        public_code="SkuNotAvailable",
+        text="provided for the vm size is not valid",
+    ),
+    _capacity(
+        "BadRequest",
+        "This VM size cannot start the machine's disk: it is for another generation of machines.",
+        _RESIZE,
+        "Choose a size of the second generation.",
+        public_code="SkuNotAvailable",
+        text="cannot boot hypervisor generation",
+    ),
+    _capacity(
+        "BadRequest",
+        "This VM size cannot have Trusted Launch, which every hub's machine has.",
+        _RESIZE,
+        "Choose a size that supports Trusted Launch.",
+        public_code="SkuNotAvailable",
+        text="is not supported for creation of vms",
+    ),
     _capacity(
         "PublicIPCountLimitReached", "The Azure subscription's quota of public IPs is used up.", _QUOTA, _MORE_QUOTA
     ),
@@ -142,6 +193,8 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     _retry("OperationNotAllowed", "The VM is not in the power state this needs.", _VM_STATES, text="the vm is running"),
     _retry("AnotherOperationInProgress", _BUSY, _COMMON),
+    _retry("Conflict", _BUSY, _COMMON, retry_after_s=10),  # compute's word for it
+    _retry("OperationPreempted", "A later change of the same resource has taken this one's place.", _COMMON),
     _retry("ReferencedResourceNotProvisioned", _BUSY, _COMMON),
     _retry("RetryableError", _BUSY, _COMMON, retry_after_s=15),  # comes with status 429
     _retry(
@@ -183,7 +236,7 @@ REFUSALS: tuple[Refusal, ...] = (
         "MissingSubscriptionRegistration",
         "The Azure subscription is not registered for a resource provider that hubs need.",
         _PROVIDER,
-        "Operator: register Microsoft.Compute and Microsoft.Network once (`az provider register`).",
+        "Operator: register the resource provider that Azure names once (`az provider register`).",
         quote=True,
     ),
     # The subscription is paid for again one day: hubs wait as long as their step may, nothing is torn down for it.
@@ -196,6 +249,15 @@ REFUSALS: tuple[Refusal, ...] = (
         retry_after_s=300,
     ),
     _fatal("PropertyChangeNotAllowed", "Azure does not let this be changed on an existing VM.", _VM_PUT, quote=True),
+    _fatal(
+        "LocationNotAvailableForResourceType",
+        "Azure does not offer this kind of resource in this region.",
+        _COMMON,
+        "Operator: take the region out of the allowed ones, or do without what this resource is for.",
+        quote=True,
+    ),
+    _fatal("IncorrectRequiredProperties", "Azure refused a daily shutdown as wrong.", _AUTO_SHUTDOWN),
+    _fatal("InvalidScheduleId", "Azure refused a daily shutdown as wrong.", _AUTO_SHUTDOWN),
     _fatal("InvalidResourceGroupLocation", "The resource group exists in another region.", _COMMON),
     _fatal("IPv4BasicSkuPublicIpCountLimitReached", "Azure no longer makes Basic public IPs.", _BASIC_IP),
     _fatal("InvalidRequestContent", _WRONG_REQUEST, _COMMON),

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from azure.core.credentials import AccessToken
+
 from localdev.azuresim.clock import ManualClock
 from localdev.azuresim.simulator import Simulator
 from shared.adapters.arm.catalog import RetailCatalog
@@ -17,12 +19,15 @@ from shared.adapters.arm.groups import ArmResourceGroups
 from shared.adapters.arm.network import ArmNetwork
 from shared.adapters.arm.operations import ArmLongOperations
 from shared.adapters.arm.prices import RetailPrices
+from shared.adapters.arm.shutdowns import ArmDailyShutdowns
 from shared.clock import Clock
 from shared.errors import CapacityError, FatalError, HubletError
 from shared.hubs.ports import (
     Begun,
     Catalog,
     Compute,
+    DailyShutdown,
+    DailyShutdowns,
     InboundRule,
     LongOperations,
     Network,
@@ -41,6 +46,7 @@ from tests.support.fake_arm import (
     FakeGroups,
     FakeLongOperations,
     FakeNetwork,
+    FakeShutdowns,
 )
 from tests.support.fake_storage import FakeCache
 
@@ -52,12 +58,13 @@ _LONGEST_LOOKS = 200
 
 
 class Azure(Protocol):
-    """What a contract test needs: the five ports, and hands on time and trouble."""
+    """What a contract test needs: the six ports, and hands on time and trouble."""
 
     groups: ResourceGroups
     network: Network
     compute: Compute
     operations: LongOperations
+    shutdowns: DailyShutdowns
     catalog: Catalog
     clock: Clock
 
@@ -66,8 +73,16 @@ class Azure(Protocol):
         """The next operation of that verb (`vm`, `group_delete`) begins well and then fails with Azure's `code`."""
         ...
 
+    def room(self, size: str, *, here: bool) -> None:
+        """From now on Azure has room for that size, or none."""
+        ...
+
+    def pages_of(self, rows: int) -> None:
+        """From now on a list comes in pages of so many."""
+        ...
+
     def writes(self) -> int:
-        """How many PUT, POST and DELETE requests were made so far."""
+        """How many PUT, POST, PATCH and DELETE requests were made so far."""
         ...
 
 
@@ -96,6 +111,31 @@ async def has_network(azure: Azure) -> None:
 async def has_vm(azure: Azure) -> None:
     await has_network(azure)
     assert await finish(azure, await azure.compute.begin_vm(vm_plan())) is None
+
+
+async def has_vm_that_is_off(azure: Azure) -> None:
+    await has_vm(azure)
+    assert await finish(azure, await azure.compute.begin_deallocate(GROUP, vm_plan().name)) is None
+
+
+async def power_of(azure: Azure) -> str | None:
+    """The VM's power now."""
+    view = await azure.compute.vm(GROUP, vm_plan().name, with_power=True)
+    assert view is not None
+    return view.power
+
+
+def shutdown_plan(**changes: Any) -> DailyShutdown:
+    everything: dict[str, Any] = {
+        "group": GROUP,
+        "vm_name": vm_plan().name,
+        "region": REGION,
+        "tags": TAGS,
+        "time": "0200",
+        "enabled": True,
+        **changes,
+    }
+    return DailyShutdown(**everything)
 
 
 def nsg_plan(*rules: InboundRule) -> NsgPlan:
@@ -152,6 +192,7 @@ class FakeAzure(Azure):
         self.network = FakeNetwork(self.cloud)
         self.compute = FakeCompute(self.cloud)
         self.operations = FakeLongOperations(self.cloud)
+        self.shutdowns = FakeShutdowns(self.cloud)
         self.catalog = FakeCatalog(self.cloud)
 
     def advance(self, seconds: float) -> None:
@@ -160,8 +201,28 @@ class FakeAzure(Azure):
     def refuse(self, verb: str, code: str) -> None:
         self.cloud.fail_poll(verb, self._ERRORS[code])
 
+    def room(self, size: str, *, here: bool) -> None:
+        self.cloud.no_room.discard(size.lower())
+        if not here:
+            self.cloud.no_room.add(size.lower())
+
+    def pages_of(self, rows: int) -> None:
+        self.cloud.page_size = rows
+
     def writes(self) -> int:
         return len(self.cloud.writes)
+
+
+class _FreshTokens(StaticCredential):
+    """A new token for each request: they last a day, and virtual time leaps over many."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        super().__init__()
+        self._simulator = simulator
+
+    async def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
+        token, _ = self._simulator.identity.issue("https://management.azure.com")
+        return AccessToken(token, 0)
 
 
 class SimulatedAzure(Azure):
@@ -170,6 +231,9 @@ class SimulatedAzure(Azure):
     _OPERATIONS: Mapping[str, str] = {
         "vm": "VirtualMachines_CreateOrUpdate",
         "deallocate": "VirtualMachines_Deallocate",
+        "start": "VirtualMachines_Start",
+        "restart": "VirtualMachines_Restart",
+        "resize": "VirtualMachines_Update",
         "group_delete": "ResourceGroups_Delete",
         "nsg": "NetworkSecurityGroups_CreateOrUpdate",
     }
@@ -178,19 +242,19 @@ class SimulatedAzure(Azure):
         self.clock = self._time = ManualClock()
         self.simulator = Simulator(clock=self._time, seed=7)
         self.simulator.served_at("https://arm.test")
-        token, _ = self.simulator.identity.issue("https://management.azure.com")
         settings = some_settings(
             HUBLET_SUBSCRIPTION_ID=self.simulator.services.subscription_id,
             HUBLET_ARM_ENDPOINT="https://arm.test",
             HUBLET_PRICES_ENDPOINT="https://arm.test/api/retail/prices",
         )
         self.wire = WireTransport(self._answer)
-        credential: Any = StaticCredential(token)
+        credential: Any = _FreshTokens(self.simulator)
         self.arm = ArmClients(settings, transport=self.wire, credential=credential)
         self.groups = ArmResourceGroups(self.arm)
         self.network = ArmNetwork(self.arm)
         self.compute = ArmCompute(self.arm)
         self.operations = ArmLongOperations(self.arm)
+        self.shutdowns = ArmDailyShutdowns(self.arm)
         self.catalog = RetailCatalog(
             self.arm, FakeCache(self.clock), settings, self.clock, prices=RetailPrices(settings, fetch=self._fetch)
         )
@@ -204,6 +268,15 @@ class SimulatedAzure(Azure):
         self.simulator.services.faults.add(
             Fault.parse({"operation": self._OPERATIONS[verb], "when": "poll", "code": code})
         )
+
+    def room(self, size: str, *, here: bool) -> None:
+        full = self.simulator.services.settings.out_of_capacity
+        full.discard(f"{REGION}/{size}".lower())
+        if not here:
+            full.add(f"{REGION}/{size}".lower())
+
+    def pages_of(self, rows: int) -> None:
+        self.simulator.services.settings.page_size = rows
 
     def writes(self) -> int:
         return sum(1 for sent in self.wire.sent if sent.method != "GET")

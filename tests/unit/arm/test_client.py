@@ -19,7 +19,7 @@ from tests.unit.arm.test_bodies import a_vm_plan
 from tests.unit.arm.wire_world import Wire, accepted, refused
 
 ROOT = Path(__file__).parents[3]
-MODULES = "catalog client compute credentials errors groups ids network operations prices refusals"
+MODULES = "catalog client compute credentials errors groups ids network operations prices refusals shutdowns"
 
 
 def test_importing_the_adapters_loads_no_sdk() -> None:
