@@ -22,9 +22,14 @@ def blueprint(app: "Callable[[], App]") -> func.Blueprint:
     @bp.queue_trigger(arg_name="msg", queue_name=f"{QUEUE}-poison", connection=CONNECTION)
     async def poison_queue(msg: func.QueueMessage) -> None:
         from shared.hubs.lifecycle import poisoned
+        from shared.hubs.messages import DueBatch
 
         message = readable(msg)
         if message is None:
+            return
+        if isinstance(message, DueBatch):
+            # Nobody's hub is at fault, and each row is in the due table still: it is handed over again.
+            log.error("due_batch_poisoned", message_id=msg.id, rows=len(message.rows))
             return
         with log.bound(hub_id=message.hub_id, message_id=msg.id, pass_number=message.pass_number):
             log.error("message_poisoned", generation=message.generation)

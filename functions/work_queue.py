@@ -1,4 +1,4 @@
-"""Queue `hub-work`: each message is one short visit of a worker to one hub."""
+"""Queue `hub-work`: a message is one short visit of a worker to one hub, or a batch of due rows to be driven."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from shared import log
 
 if TYPE_CHECKING:
     from shared.app import App
+    from shared.hubs.messages import DueBatch
     from shared.hubs.model import Message
 
 QUEUE = "hub-work"
@@ -23,10 +24,16 @@ def blueprint(app: "Callable[[], App]") -> func.Blueprint:
     @bp.queue_trigger(arg_name="msg", queue_name=QUEUE, connection=CONNECTION)
     async def work_queue(msg: func.QueueMessage) -> None:
         from shared.hubs.lifecycle import advance
+        from shared.hubs.messages import DueBatch
+        from shared.hubs.ticks import drive
         from shared.steps import STEPS
 
         message = readable(msg)
         if message is None:
+            return
+        if isinstance(message, DueBatch):
+            with log.bound(message_id=msg.id):
+                await drive(app(), message.rows)
             return
         with log.bound(hub_id=message.hub_id, message_id=msg.id, pass_number=message.pass_number):
             await advance(app(), STEPS, message)
@@ -34,7 +41,7 @@ def blueprint(app: "Callable[[], App]") -> func.Blueprint:
     return bp
 
 
-def readable(msg: func.QueueMessage) -> "Message | None":
+def readable(msg: func.QueueMessage) -> "Message | DueBatch | None":
     """The message, or None after saying so in the log: an unreadable one is acknowledged, or it would come back."""
     from shared.hubs.messages import UnreadableMessage, decode
 

@@ -1,38 +1,65 @@
-"""The text of a message on `hub-work`, both ways. Pure.
+"""The texts of messages on `hub-work`, both ways. Pure.
 
-A message names a hub and its fences, nothing else; whoever reads it re-reads all the rest from the hub's row. Anything
-that is not exactly such a message is `UnreadableMessage`: the trigger logs and acknowledges it, because a body that
-cannot be read today cannot be read at the fifth delivery either.
+There are two kinds. A work message names a hub and its fences, nothing else; whoever reads it re-reads all the rest
+from the hub's row. A due batch (`kind: due`) names many due rows for a worker to drive. Anything that is not exactly
+one of these is `UnreadableMessage`: the trigger logs and acknowledges it, because a body that cannot be read today
+cannot be read at the fifth delivery either.
+
+A version of this app that does not know due batches drops one it meets in the same way. That loses nothing: each of its
+rows stands 90 s later in the due table as well (`ticks.tick` moved it) and is handed over once more then.
 """
 
-import json
 import re
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from shared.hubs import message_text as texts
+from shared.hubs.message_text import MAX_COUNTER, VERSION, UnreadableMessage
 from shared.hubs.model import Message
+from shared.hubs.ports import DueRow
 
-VERSION = 1
+__all__ = [
+    "MAX_BATCH_BYTES",
+    "MAX_BYTES",
+    "MAX_COUNTER",
+    "DueBatch",
+    "UnreadableMessage",
+    "decode",
+    "encode",
+    "encode_due",
+]
+
 MAX_BYTES = 4096
-"""Ours have about 250 bytes; whatever is larger was not written by this app."""
+"""Work messages have about 250 bytes; whatever is larger was not written by this app."""
 
-MAX_COUNTER = 2**31 - 1
-"""Generation and pass are stored as 32-bit integers in the hub's row."""
+MAX_BATCH_BYTES = 48 * 1024
+"""A queue message holds 64 KiB, or 48 KiB of it when somebody's client packs it as base64.
+https://learn.microsoft.com/rest/api/storageservices/put-message"""
 
-_FIELDS = frozenset({"v", "owner", "name", "hubId", "generation", "pass", "firstSeen"})
-_MAX_OWNER = 256
+_FIELDS = ("v", "owner", "name", "hubId", "generation", "pass", "firstSeen")
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?")
 _HUB_ID = re.compile(r"[a-z][a-z0-9-]{0,29}-[a-z2-7]{6}")
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?Z", re.ASCII)
+
+_DUE = "due"
+_BATCH_FIELDS = ("v", "kind", "rows")
+_ROW_FIELDS = ("at", "hubId", "owner", "name", "kind", "generation", "pass")
+_MAX_TEXT = 1024
 
 
-class UnreadableMessage(Exception):
-    """Not a message of this app's present version. The text says what is wrong, never what was in it."""
+@dataclass(frozen=True, slots=True)
+class DueBatch:
+    """Due rows that became due, as they stand in the due table since they were moved. One or more."""
+
+    rows: tuple[DueRow, ...]
+
+
+# ------------------------------------------------------------------ writing
 
 
 def encode(message: Message) -> str:
-    """One line of ASCII JSON. `decode(encode(m)) == m`."""
-    return json.dumps(
+    """`decode(encode(m)) == m`."""
+    return texts.compact(
         {
             "v": VERSION,
             "owner": message.owner,
@@ -40,78 +67,84 @@ def encode(message: Message) -> str:
             "hubId": message.hub_id,
             "generation": message.generation,
             "pass": message.pass_number,
-            "firstSeen": message.first_seen.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        },
-        separators=(",", ":"),
+            "firstSeen": texts.utc(message.first_seen),
+        }
     )
 
 
-def decode(text: str) -> Message:
+def encode_due(rows: Sequence[DueRow]) -> Iterator[str]:
+    """As few texts of at most MAX_BATCH_BYTES as hold these rows, in their order; none for no row."""
+    frame = texts.compact({"v": VERSION, "kind": _DUE, "rows": []})
+    head, tail = frame[:-2], frame[-2:]
+    waiting: list[str] = []
+    size = len(frame)
+    for row in rows:
+        text = texts.compact(_row_document(row))
+        if waiting and size + 1 + len(text) > MAX_BATCH_BYTES:
+            yield head + ",".join(waiting) + tail
+            waiting, size = [], len(frame)
+        waiting.append(text)
+        size += len(text) + 1
+    if waiting:
+        yield head + ",".join(waiting) + tail
+
+
+def _row_document(row: DueRow) -> dict[str, Any]:
+    return {
+        "at": texts.utc(row.at),
+        "hubId": row.hub_id,
+        "owner": row.owner,
+        "name": row.name,
+        "kind": row.kind,
+        "generation": row.generation,
+        "pass": row.pass_number,
+    }
+
+
+# ------------------------------------------------------------------ reading
+
+
+def decode(text: str) -> Message | DueBatch:
     """Raises UnreadableMessage for anything but one well-formed message of this version."""
-    document = _document(text)
-    if document.get("v") != VERSION or isinstance(document.get("v"), bool):
-        raise UnreadableMessage("unknown version")
-    if set(document) != _FIELDS:
-        raise UnreadableMessage("unexpected or missing fields")
-    name = _matching(document, "name", _NAME)
-    hub_id = _matching(document, "hubId", _HUB_ID)
+    document = texts.document_of(text, MAX_BATCH_BYTES)
+    if document.get("kind") == _DUE:
+        return _batch(document)
+    texts.within(text, MAX_BYTES)
+    texts.exactly(document, _FIELDS)
+    name = texts.matching(document, "name", _NAME)
+    hub_id = texts.matching(document, "hubId", _HUB_ID)
     if hub_id.rpartition("-")[0] != name:
         raise UnreadableMessage("hubId is not an id of a hub of that name")
     return Message(
-        owner=_owner(document["owner"]),
+        owner=texts.owner(document),
         name=name,
         hub_id=hub_id,
-        generation=_counter(document, "generation"),
-        pass_number=_counter(document, "pass"),
-        first_seen=_time(document),
+        generation=texts.counter(document, "generation"),
+        pass_number=texts.counter(document, "pass"),
+        first_seen=texts.time(document, "firstSeen"),
     )
 
 
-def _document(text: str) -> dict[str, Any]:
-    if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise UnreadableMessage("too large")
-    try:
-        document = json.loads(text, object_pairs_hook=_no_duplicates)
-    except (ValueError, RecursionError):
-        raise UnreadableMessage("not JSON") from None
+def _batch(document: dict[str, Any]) -> DueBatch:
+    texts.exactly(document, _BATCH_FIELDS)
+    rows = document["rows"]
+    if not isinstance(rows, list) or not rows:
+        raise UnreadableMessage("rows is malformed")
+    return DueBatch(tuple(_row(row) for row in rows))
+
+
+def _row(document: object) -> DueRow:
+    """Names are taken as they come: one that no hub can have is not found, and its row forgotten. If it made the whole
+    batch unreadable, the other rows would come back with it every 90 s, for ever."""
     if not isinstance(document, dict):
-        raise UnreadableMessage("not a JSON object")
-    return document
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise ValueError("duplicate key")
-    return document
-
-
-def _owner(value: object) -> str:
-    # An owner id names a storage partition (base64 of it), so it may hold any printable text.
-    if not isinstance(value, str) or not 0 < len(value) <= _MAX_OWNER or not value.isprintable():
-        raise UnreadableMessage("owner is malformed")
-    return value
-
-
-def _matching(document: dict[str, Any], field: str, pattern: re.Pattern[str]) -> str:
-    value = document[field]
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise UnreadableMessage(f"{field} is malformed")
-    return value
-
-
-def _counter(document: dict[str, Any], field: str) -> int:
-    value = document[field]
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNTER:
-        raise UnreadableMessage(f"{field} is malformed")
-    return value
-
-
-def _time(document: dict[str, Any]) -> datetime:
-    value = document["firstSeen"]
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        raise UnreadableMessage("firstSeen is malformed")
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        raise UnreadableMessage("firstSeen is malformed") from None
+        raise UnreadableMessage("a row is no JSON object")
+    texts.exactly(document, _ROW_FIELDS)
+    return DueRow(
+        at=texts.time(document, "at"),
+        hub_id=texts.short_text(document, "hubId", _MAX_TEXT),
+        owner=texts.short_text(document, "owner", _MAX_TEXT),
+        name=texts.short_text(document, "name", _MAX_TEXT),
+        kind=texts.short_text(document, "kind", _MAX_TEXT),
+        generation=texts.counter(document, "generation"),
+        pass_number=texts.counter(document, "pass"),
+    )

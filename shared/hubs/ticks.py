@@ -1,9 +1,16 @@
-"""The minute timer: puts back on the queue what is due and was not looked at in time."""
+"""The minute timer and what follows from it: due rows go to workers, and a worker puts back on the queue what was not
+looked at in time.
+
+A tick costs the same few storage requests whatever is due, because it reads no hub: it hands the rows over in one queue
+message and moves them 90 s on, where they are the safety net of that message. The worker that takes it reads the hubs,
+forgets the rows that are of the past and leaves the others.
+"""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from shared import log
@@ -17,54 +24,98 @@ if TYPE_CHECKING:
     from shared.app import App
 
 _AT_ONCE = 16
-NO_ANSWER_AGAIN = timedelta(minutes=1)
-REDRIVEN_AGAIN = timedelta(seconds=90)
-"""Over a minute, so that the row's key is another one than that of the row it follows."""
+
+HANDED_OVER_AGAIN = timedelta(seconds=90)
+"""When a row that was handed over is due once more, should the message or its worker be lost: at the second tick from
+this one, when a visit has had a minute."""
+
 UNREADABLE_AGAIN = timedelta(minutes=10)
-"""A due row whose hub could not be read moves on by this much: one broken hub must not stop the clock of the others."""
+"""A due row whose hub cannot be read moves on by this much: somebody must act, and the log says so each time."""
+
+
+# ------------------------------------------------------------------ the timer
 
 
 async def tick(app: "App") -> int:
-    """Queues what is due and forgets every due row it looked at. Cost follows what is due, not how many hubs exist.
+    """Hands everything due over to workers; returns how many rows. Three storage requests for up to 50 rows: one query,
+    one message, one transaction that moves them (docs/performance.md, P7, says when it is more).
 
-    Twice = the second finds nothing. A row whose hub moved on is a no-op. Returns how many hubs were queued.
+    A crash between any two of them loses nothing: rows that were not moved are handed over by the next tick, moved ones
+    90 s later. Twice, or two at once, hands rows over twice; the fences of a visit drop the second message.
     """
     now = app.clock.now()
-    rows = list(await app.due.due(now))
-    queued = 0
-    for start in range(0, len(rows), _AT_ONCE):
-        queued += sum(await asyncio.gather(*(_drive(app, row) for row in rows[start : start + _AT_ONCE])))
-    await _forget(app, rows)
+    rows = await app.due.due(now)
+    if rows:
+        later = now + HANDED_OVER_AGAIN
+        await app.queue.put_due([replace(row, at=later) for row in rows])
+        await app.due.move(rows, later)
+        log.info("tick_handed_over", due=len(rows))
     await app.due.advance_watermark(now)
-    if queued:
-        log.info("tick_requeued", due=len(rows), queued=queued)
-    return queued
+    return len(rows)
 
 
-async def _drive(app: "App", row: DueRow) -> bool:
+# ------------------------------------------------------------------ the worker
+
+
+class _Then(Enum):
+    """What became of a due row. It stays in the table unless it is FORGOTTEN or PUT_OFF."""
+
+    DRIVEN = auto()
+    TROUBLED = auto()
+    FORGOTTEN = auto()
+    PUT_OFF = auto()
+
+
+async def drive(app: "App", rows: Sequence[DueRow]) -> int:
+    """Puts a message for each hub that still waits for what its row is about; returns how many. `rows`: as they stand
+    in the due table now.
+
+    Rows of the past are forgotten, those of a driven hub stay as the safety net of its message, and so does what met
+    trouble. Never raises for one hub's sake. Twice = messages once more, which the fences drop.
+    """
+    fates: list[_Then] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        fates += await asyncio.gather(*(_drive(app, row) for row in rows[start : start + _AT_ONCE]))
+    over = [row for row, then in zip(rows, fates, strict=True) if then is _Then.FORGOTTEN]
+    put_off = [row for row, then in zip(rows, fates, strict=True) if then is _Then.PUT_OFF]
+    try:
+        if over:
+            await app.due.forget(over)
+        if put_off:
+            await app.due.move(put_off, app.clock.now() + UNREADABLE_AGAIN)
+    except RetryableError as error:
+        log.warning("due_rows_not_forgotten", rows=len(over) + len(put_off), code=error.code)  # they come again
+    log.info("due_rows_driven", rows=len(rows), forgotten=len(over), put_off=len(put_off))
+    return fates.count(_Then.DRIVEN)
+
+
+async def _drive(app: "App", row: DueRow) -> _Then:
     try:
         hub = await app.hubs.get(row.owner, row.name)
+        if hub is None:
+            return _Then.FORGOTTEN
+        if row.kind == handout.ERASE:
+            return await _erase(app, hub, row)
+        if not matches(row, hub):
+            return _Then.FORGOTTEN
+        await app.queue.put(replace(work_message(hub, app.clock.now()), pass_number=row.pass_number))
     except RetryableError as error:
         log.warning("due_row_put_off", hub_id=row.hub_id, code=error.code)
-        await app.due.put(replace(row, at=app.clock.now() + NO_ANSWER_AGAIN))
-        return False
+        return _Then.TROUBLED
     except HubletError as error:
         log.error("hub_row_unreadable", hub_id=row.hub_id, code=error.code)
-        await app.due.put(replace(row, at=app.clock.now() + UNREADABLE_AGAIN))
-        return False
-    if hub is None:
-        return False
-    if row.kind == handout.ERASE:
-        await handout.erase_expired(app, hub)
-        return False
-    if not matches(row, hub):
-        return False
-    now = app.clock.now()
-    message = replace(work_message(hub, now), pass_number=row.pass_number)
-    # The message may be lost as well: its own due row is there before the old one is forgotten.
-    await app.due.put(replace(row, at=now + REDRIVEN_AGAIN))
-    await app.queue.put(message)
-    return True
+        return _Then.PUT_OFF
+    except Exception:
+        log.error("due_row_failed", hub_id=row.hub_id)  # a bug with one hub: the others of its batch go on
+        return _Then.TROUBLED
+    return _Then.DRIVEN
+
+
+async def _erase(app: "App", hub: Hub, row: DueRow) -> _Then:
+    if app.clock.now() < row.at - HANDED_OVER_AGAIN:
+        return _Then.TROUBLED  # this worker's clock is behind the timer's: it would find nothing to erase yet
+    await handout.erase_expired(app, hub)
+    return _Then.FORGOTTEN
 
 
 def matches(row: DueRow, hub: Hub) -> bool:
@@ -74,8 +125,3 @@ def matches(row: DueRow, hub: Hub) -> bool:
         and hub.generation == row.generation
         and row.pass_number in (hub.pass_number, hub.pass_number + 1)
     )
-
-
-async def _forget(app: "App", rows: Sequence[DueRow]) -> None:
-    if rows:
-        await app.due.forget(rows)

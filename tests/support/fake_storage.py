@@ -6,16 +6,21 @@ All of them record their writes on a `Tape` (tests/support/tape.py) that may be 
 
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 
-from shared.adapters.storage import codec
+from shared import log
+from shared.adapters.storage import codec, quotas, retention
+from shared.adapters.storage.due import FIRST_LOOK_BACK, LATE
+from shared.adapters.storage.keys import timestamp
 from shared.adapters.storage.table import Row
 from shared.clock import Clock
 from shared.errors import ConcurrentUpdate, FatalError, RetryableError
-from shared.hubs.model import Event, Hub, Message, Operation
+from shared.hubs import messages
+from shared.hubs.messages import DueBatch
+from shared.hubs.model import Event, Hub, Message, Notice, Operation
 from shared.hubs.ports import (
     DueRow,
     Gone,
@@ -25,9 +30,11 @@ from shared.hubs.ports import (
     Idempotency,
     IdempotencyKeyTaken,
     IndexEntry,
+    NoticeRef,
     Quota,
     QuotaChanged,
     TokenRecord,
+    UnreadableRow,
 )
 from tests.support.tape import Tape
 
@@ -82,6 +89,9 @@ class FakeHubStore:
         self.quotas: dict[str, Quota] = {}
         self.idempotencies: dict[tuple[str, str], Idempotency] = {}
         self.graves: dict[tuple[str, str], Gone] = {}
+        self.outbox: dict[tuple[str, str, int], Notice] = {}
+        self.unreadable: dict[tuple[str, str], str] = {}
+        """Owner and name of hubs whose rows cannot be read -> the error's code."""
         self._etags = count(1)
         self._through_json = through_json
 
@@ -127,11 +137,25 @@ class FakeHubStore:
 
     async def get(self, owner: str, name: str) -> Hub | None:
         self.tape.begin("hubs.get")
+        if (code := self.unreadable.get((owner, name))) is not None:
+            raise FatalError(code, "The row of the hub cannot be read.")
         return self.hubs.get((owner, name))
 
     async def list(self, owner: str) -> Sequence[Hub]:
         self.tape.begin("hubs.list")
-        return [hub for (of, _), hub in sorted(self.hubs.items()) if of == owner]
+        for (of, name), code in self.unreadable.items():
+            if of == owner:
+                log.error("hub_row_unreadable", owner=owner, hub=name, code=code)
+        mine = (key for key in sorted(self.hubs) if key[0] == owner and key not in self.unreadable)
+        return [self.hubs[key] for key in mine]
+
+    async def everything(self) -> AsyncIterator[Hub | UnreadableRow]:
+        self.tape.begin("hubs.everything")
+        for owner, name in sorted(self.hubs.keys() | self.unreadable.keys()):
+            if (code := self.unreadable.get((owner, name))) is not None:
+                yield UnreadableRow(owner=owner, name=name, code=code)
+            elif (hub := self.hubs.get((owner, name))) is not None:
+                yield hub
 
     async def commit(self, change: HubChange) -> Hub:
         self.tape.begin("hubs.commit")
@@ -142,6 +166,8 @@ class FakeHubStore:
         if current is None or current.etag != hub.etag:
             raise ConcurrentUpdate(f"Hub {hub.name}")
         self._check_inserts(change)
+        if change.idempotency is not None and (hub.owner, change.idempotency.key) in self.idempotencies:
+            raise IdempotencyKeyTaken(hub.owner)
         stored = self._store(change)
         self.tape.wrote("hubs.commit")
         return stored
@@ -159,10 +185,9 @@ class FakeHubStore:
         del self.hubs[hub.owner, hub.name]
         deleted_at = max(hub.updated_at, hub.state_since)
         self.graves[hub.owner, hub.id] = Gone(hub=replace(hub, etag=None, operation=None), deleted_at=deleted_at)
-        quota = self.quotas.get(hub.owner)
-        if quota is not None and quota.hubs.get(hub.name) == hub.id:
-            left = {name: hub_id for name, hub_id in quota.hubs.items() if name != hub.name}
-            self.quotas[hub.owner] = replace(quota, hubs=left, etag=self._etag())
+        quota = self.quotas.get(hub.owner) or Quota(owner=hub.owner)
+        if (left := quotas.without(quota, hub)) != quota:
+            self.quotas[hub.owner] = replace(left, etag=self._etag())
         self.secrets.rows.pop((hub.owner, hub.id), None)
         self.tape.wrote("hubs.bury")
 
@@ -179,7 +204,46 @@ class FakeHubStore:
         history = self.history.get((owner, hub_id), {})
         return [history[seq] for seq in sorted(history)][-top:]
 
+    async def forget_old(self, now: datetime) -> int:
+        """By the rules of the adapter; rows are looked at where they lie."""
+        self.tape.begin("hubs.forget_old")
+        old_events = [
+            (at, seq)
+            for at, history in self.history.items()
+            for seq, event in history.items()
+            if self._facts(at[0]).event_is_over(at[1], timestamp(event.at), now)
+        ]
+        old_operations = [
+            key
+            for key, operation in self.operations.items()
+            if self._facts(key[0]).operation_is_over(
+                key[1], key[2], timestamp(max(operation.created_at, operation.ended_at or operation.created_at)), now
+            )
+        ]
+        old_graves = [key for key, gone in self.graves.items() if gone.deleted_at < now - retention.GONE_KEPT]
+        old_keys = [
+            key for key, found in self.idempotencies.items() if found.created_at < now - retention.IDEMPOTENCY_KEPT
+        ]
+        for at, seq in old_events:
+            del self.history[at][seq]
+        for operation_key in old_operations:
+            del self.operations[operation_key]
+        for grave in old_graves:
+            del self.graves[grave]
+        for idempotency_key in old_keys:
+            del self.idempotencies[idempotency_key]
+        forgotten = len(old_events) + len(old_operations) + len(old_graves) + len(old_keys)
+        if forgotten:
+            self.tape.wrote("hubs.forget_old")
+        return forgotten
+
     # ---- inside ----
+    def _facts(self, owner: str) -> retention.OwnerFacts:
+        return retention.OwnerFacts(
+            {hub.id: hub.generation for (of, _), hub in self.hubs.items() if of == owner},
+            {hub_id: timestamp(gone.deleted_at) for (of, hub_id), gone in self.graves.items() if of == owner},
+        )
+
     def _stored(self, hub: Hub) -> Hub:
         etag = self._etag()
         if self._through_json:
@@ -192,7 +256,9 @@ class FakeHubStore:
     def _check_inserts(self, change: HubChange) -> None:
         hub = change.hub
         taken = self.history.get((hub.owner, hub.id), {})
-        if any(event.seq in taken for event in change.events):
+        if any(event.seq in taken for event in change.events) or any(
+            (notice.owner, notice.hub_id, notice.seq) in self.outbox for notice in change.notices
+        ):
             raise ConcurrentUpdate(f"The history of hub {hub.name}")
 
     def _check_new_id(self, change: HubChange) -> None:
@@ -210,7 +276,74 @@ class FakeHubStore:
         history.update({event.seq: event for event in change.events})
         for operation in change.operations:
             self.operations[hub.owner, operation.hub_id, operation.generation] = operation
+        for notice in change.notices:
+            stored = codec.notice_from(Row(codec.notice_entity(notice), "")) if self._through_json else notice
+            self.outbox[notice.owner, notice.hub_id, notice.seq] = stored
+        if change.idempotency is not None:
+            self.idempotencies[hub.owner, change.idempotency.key] = change.idempotency
         return hub
+
+
+class FakeOutbox:
+    """`Outbox` over the rows of a FakeHubStore, which writes them with its changes."""
+
+    def __init__(self, hubs: FakeHubStore, tape: Tape | None = None) -> None:
+        self.tape = tape or Tape()
+        self._hubs = hubs
+
+    @property
+    def rows(self) -> dict[tuple[str, str, int], Notice]:
+        """By owner, hub id and number."""
+        return self._hubs.outbox
+
+    async def get(self, owner: str, hub_id: str, seq: int) -> Notice | None:
+        self.tape.begin("outbox.get")
+        return self.rows.get((owner, hub_id, seq))
+
+    async def done(self, owner: str, hub_id: str, seq: int) -> None:
+        self.tape.begin("outbox.done")
+        if self.rows.pop((owner, hub_id, seq), None) is not None:
+            self.tape.wrote("outbox.done")
+
+    async def older_than(self, moment: datetime) -> Sequence[Notice]:
+        self.tape.begin("outbox.older_than")
+        return [notice for _, notice in sorted(self.rows.items()) if notice.at < moment]
+
+
+@dataclass(frozen=True)
+class QueuedNotice:
+    ref: NoticeRef
+    visible_at: datetime
+
+
+class FakeNoticeQueue:
+    """`NoticeQueue` in virtual time. `sent` is every message ever put, `waiting` what nobody has taken yet."""
+
+    def __init__(self, clock: Clock, tape: Tape | None = None) -> None:
+        self.tape = tape or Tape()
+        self._clock = clock
+        self.sent: list[QueuedNotice] = []
+        self.waiting: list[QueuedNotice] = []
+
+    async def put(self, ref: NoticeRef, *, delay_s: float = 0) -> None:
+        self.tape.begin("notices.put")
+        queued = QueuedNotice(ref, _visible_at(self._clock, delay_s))
+        self.sent.append(queued)
+        self.waiting.append(queued)
+        self.tape.wrote("notices.put")
+
+    def next_visible_at(self) -> datetime | None:
+        """When the next message can be taken (maybe already); None when nothing waits."""
+        return min((queued.visible_at for queued in self.waiting), default=None)
+
+    def take(self) -> NoticeRef | None:
+        """Takes the message that became visible first; None when none is visible yet."""
+        visible = [queued for queued in self.waiting if queued.visible_at <= self._clock.now()]
+        if not visible:
+            return None
+        first = min(visible, key=lambda queued: queued.visible_at)
+        self.waiting.remove(first)
+        return first.ref
 
 
 class FakeIndex:
@@ -241,12 +374,20 @@ class FakeIndex:
 
 @dataclass(frozen=True)
 class Queued:
-    message: Message
+    message: Message | DueBatch
     visible_at: datetime
+
+    @property
+    def hub_message(self) -> Message:
+        """For a test that knows that it is about one hub."""
+        assert isinstance(self.message, Message)
+        return self.message
 
 
 class FakeQueue:
-    """`WorkQueue` in virtual time. `sent` is every message ever put, `waiting` what nobody has taken yet."""
+    """`WorkQueue` in virtual time. `sent` is every message ever put, `waiting` what nobody has taken yet.
+
+    Due rows go through the text of their messages, so that many of them are as many messages as on the real queue."""
 
     def __init__(self, clock: Clock, tape: Tape | None = None) -> None:
         self.tape = tape or Tape()
@@ -256,16 +397,25 @@ class FakeQueue:
 
     async def put(self, message: Message, *, delay_s: float = 0) -> None:
         self.tape.begin("queue.put")
-        queued = Queued(message, self._clock.now() + timedelta(seconds=max(0.0, delay_s)))
+        self._put(message, _visible_at(self._clock, delay_s))
+        self.tape.wrote("queue.put")
+
+    async def put_due(self, rows: Sequence[DueRow]) -> None:
+        self.tape.begin("queue.put_due")
+        for text in messages.encode_due(rows):
+            self._put(messages.decode(text), self._clock.now())
+            self.tape.wrote("queue.put_due")
+
+    def _put(self, message: Message | DueBatch, visible_at: datetime) -> None:
+        queued = Queued(message, visible_at)
         self.sent.append(queued)
         self.waiting.append(queued)
-        self.tape.wrote("queue.put")
 
     def next_visible_at(self) -> datetime | None:
         """When the next message can be taken (maybe already); None when nothing waits."""
         return min((queued.visible_at for queued in self.waiting), default=None)
 
-    def take(self) -> Message | None:
+    def take(self) -> Message | DueBatch | None:
         """Takes the message that became visible first; None when none is visible yet."""
         visible = [queued for queued in self.waiting if queued.visible_at <= self._clock.now()]
         if not visible:
@@ -273,6 +423,12 @@ class FakeQueue:
         first = min(visible, key=lambda queued: queued.visible_at)
         self.waiting.remove(first)
         return first.message
+
+    def take_message(self) -> Message:
+        """The same, for a test that knows that a message about a hub is there."""
+        message = self.take()
+        assert isinstance(message, Message)
+        return message
 
 
 class FakeDue:
@@ -291,11 +447,20 @@ class FakeDue:
 
     async def due(self, now: datetime) -> Sequence[DueRow]:
         self.tape.begin("due.due")
-        since = self.watermark if self.watermark is not None else now - timedelta(hours=48)
-        first = _hour(min(since, now)) - timedelta(hours=1)
-        window = [row for row in self.rows.values() if first <= _hour(row.at) <= _hour(now)]
+        since = self.watermark if self.watermark is not None else now - FIRST_LOOK_BACK
+        first, second = _hour(min(since, now) - LATE), _second(now)
+        window = [row for row in self.rows.values() if first <= _hour(row.at) and _second(row.at) <= second]
         self.examined += len(window)
         return sorted((row for row in window if row.at <= now), key=lambda row: row.at)
+
+    async def move(self, rows: Sequence[DueRow], at: datetime) -> None:
+        self.tape.begin("due.move")
+        moved = [replace(row, at=at) for row in rows]
+        for row in rows:
+            self.rows.pop(self._key(row), None)
+        self.rows.update({self._key(row): row for row in moved})
+        if rows:
+            self.tape.wrote("due.move")
 
     async def forget(self, rows: Sequence[DueRow]) -> None:
         self.tape.begin("due.forget")
@@ -306,17 +471,25 @@ class FakeDue:
 
     async def advance_watermark(self, now: datetime) -> None:
         self.tape.begin("due.advance_watermark")
-        self.watermark = now
-        self.tape.wrote("due.advance_watermark")
+        before, self.watermark = self.watermark, now
+        if before is None or _hour(before) != _hour(now):
+            self.tape.wrote("due.advance_watermark")
 
     @staticmethod
     def _key(row: DueRow) -> tuple[object, ...]:
-        minute = row.at.replace(second=0, microsecond=0)
-        return minute, row.hub_id, row.kind, row.generation, row.pass_number
+        return _second(row.at), row.hub_id, row.kind, row.generation, row.pass_number
+
+
+def _second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
 
 
 def _hour(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def _visible_at(clock: Clock, delay_s: float) -> datetime:
+    return clock.now() + timedelta(seconds=max(0.0, delay_s))
 
 
 class FakeLogs:
@@ -411,6 +584,9 @@ class FakeIdentity:
         return self.deployment_id
 
 
+PORTS = ("hubs", "index", "queue", "due", "logs", "secrets", "tokens", "cache", "identity", "outbox", "notices")
+
+
 @dataclass(frozen=True)
 class FakeStorage:
     """All storage fakes of one world, sharing one tape."""
@@ -425,19 +601,21 @@ class FakeStorage:
     tokens: FakeTokens
     cache: FakeCache
     identity: FakeIdentity
+    outbox: FakeOutbox
+    notices: FakeNoticeQueue
 
     def ports(self) -> Mapping[str, object]:
         """The fields of `App` that these fakes fill."""
-        names = ("hubs", "index", "queue", "due", "logs", "secrets", "tokens", "cache", "identity")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in PORTS}
 
 
-def fake_storage(clock: Clock, tape: Tape | None = None) -> FakeStorage:
+def fake_storage(clock: Clock, tape: Tape | None = None, *, through_json: bool = True) -> FakeStorage:
     tape = tape or Tape()
     secrets = FakeSecrets(tape)
+    hubs = FakeHubStore(secrets=secrets, tape=tape, through_json=through_json)
     return FakeStorage(
         tape=tape,
-        hubs=FakeHubStore(secrets=secrets, tape=tape),
+        hubs=hubs,
         index=FakeIndex(tape),
         queue=FakeQueue(clock, tape),
         due=FakeDue(tape),
@@ -446,4 +624,6 @@ def fake_storage(clock: Clock, tape: Tape | None = None) -> FakeStorage:
         tokens=FakeTokens(clock, tape),
         cache=FakeCache(clock, tape),
         identity=FakeIdentity(),
+        outbox=FakeOutbox(hubs, tape),
+        notices=FakeNoticeQueue(clock, tape),
     )

@@ -103,6 +103,17 @@ class StorageClients:
                 raise
             raise translated from error
 
+    async def call_slow[T](self, what: str, send: Callable[[], Awaitable[T]], *, timeout_s: float) -> T:
+        """One request with a time limit of its own, its errors translated."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await send()
+        except Exception as error:
+            translated = translate(error, what)
+            if translated is error:
+                raise
+            raise translated from error
+
     def _open(self) -> _Opened:
         loop = asyncio.get_running_loop()
         opened = self._opened.get(loop)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from shared.adapters.storage import documents, keys
 from shared.adapters.storage.table import Entity, Row
 from shared.errors import FatalError
-from shared.hubs.model import Event, Hub, Operation
+from shared.hubs.model import Event, Hub, Notice, Operation
 from shared.hubs.ports import Gone, Idempotency, Quota
 
 if TYPE_CHECKING:
@@ -158,13 +158,30 @@ def event_from(row: Row) -> Event:
     return from_json(Event, document_of(row, "An event"), "An event")
 
 
+def notice_entity(notice: Notice) -> Entity:
+    """Row `outbox!<hub id>!<seq>`."""
+    return entity(
+        keys.owner_partition(notice.owner),
+        keys.outbox(notice.hub_id, notice.seq),
+        to_json(Notice, notice),
+        type=notice.type,
+        at=keys.timestamp(notice.at),
+    )
+
+
+def notice_from(row: Row) -> Notice:
+    return from_json(Notice, document_of(row, "A notice"), "A notice")
+
+
 def operation_entity(owner: str, operation: Operation) -> Entity:
+    ended = {} if operation.ended_at is None else {"endedAt": keys.timestamp(operation.ended_at)}
     return entity(
         keys.owner_partition(owner),
         keys.operation(operation.hub_id, operation.generation),
         to_json(Operation, operation),
         status=str(operation.status),
         createdAt=keys.timestamp(operation.created_at),
+        **ended,
     )
 
 
@@ -173,7 +190,8 @@ def operation_from(row: Row) -> Operation:
 
 
 def quota_entity(quota: Quota) -> Entity:
-    return entity(keys.owner_partition(quota.owner), keys.QUOTA, {"hubs": dict(quota.hubs)}, hubs=len(quota.hubs))
+    document = {"hubs": dict(quota.hubs), "spent": dict(quota.spent)}
+    return entity(keys.owner_partition(quota.owner), keys.QUOTA, document, hubs=len(quota.hubs))
 
 
 def quota_from(owner: str, row: Row | None) -> Quota:

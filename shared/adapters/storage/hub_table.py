@@ -1,14 +1,16 @@
 """Table `hubs`: the truth about hubs, one partition per owner, one transaction per change."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from shared.adapters.storage import codec, keys
+from shared import log
+from shared.adapters.storage import codec, keys, quotas, retention
 from shared.adapters.storage.client import StorageClients
 from shared.adapters.storage.errors import TransactionRefused
 from shared.adapters.storage.quota_memo import QuotaMemo
-from shared.adapters.storage.table import Row, Table, Verb, Write
+from shared.adapters.storage.table import KeyRange, Row, Table, Verb, Write
 from shared.errors import ConcurrentUpdate, FatalError, RetryableError
 from shared.hubs.model import Event, Hub, Operation
 from shared.hubs.ports import (
@@ -19,6 +21,7 @@ from shared.hubs.ports import (
     IdempotencyKeyTaken,
     Quota,
     QuotaChanged,
+    UnreadableRow,
 )
 
 TABLE = "hubs"
@@ -26,10 +29,11 @@ TABLE = "hubs"
 _BURY_TRIES = 8
 """How often a burial is tried again because the owner's quota row changed under it."""
 
-_HUB, _OPERATION, _EVENT, _QUOTA, _IDEMPOTENCY, _SECRET, _GONE = (
+_HUB, _OPERATION, _EVENT, _NOTICE, _QUOTA, _IDEMPOTENCY, _SECRET, _GONE = (
     "hub",
     "operation",
     "event",
+    "notice",
     "quota",
     "idempotency",
     "secret",
@@ -76,7 +80,7 @@ class TableHubStore:
         writes = [
             Write(Verb.INSERT, codec.hub_entity(hub), _HUB),
             *_operation_writes(change, Verb.INSERT),
-            *_event_writes(change),
+            *_telling_writes(change),
             _quota_write(quota),
         ]
         if idempotency is not None:
@@ -102,8 +106,23 @@ class TableHubStore:
         return codec.hub_from(row) if row else None
 
     async def list(self, owner: str) -> Sequence[Hub]:
-        """By name; one partition query."""
-        return [codec.hub_from(row) for row in await self._range(owner, keys.HUBS)]
+        """By name; one partition query. A row that cannot be read is left out, with an error in the log: it must not
+        hide its owner's other hubs."""
+        hubs = []
+        for row in await self._range(owner, keys.HUBS):
+            match _hub_or_why(row):
+                case Hub() as hub:
+                    hubs.append(hub)
+                case UnreadableRow() as why:
+                    log.error("hub_row_unreadable", owner=owner, hub=why.name, code=why.code)
+        return hubs
+
+    async def everything(self) -> AsyncIterator[Hub | UnreadableRow]:
+        """A scan of the whole table, one request for each page: for the hourly audit only."""
+        every = KeyRange(first_row=keys.HUBS, end_row=keys.after_prefix(keys.HUBS))
+        async for page in self._table.pages(every):
+            for row in page:
+                yield _hub_or_why(row)
 
     async def gone(self, owner: str, hub_id: str) -> Gone | None:
         row = await self._table.get(keys.owner_partition(owner), keys.gone(hub_id))
@@ -120,16 +139,20 @@ class TableHubStore:
 
     # ---- change ----
     async def commit(self, change: HubChange) -> Hub:
-        """One request. Raises ConcurrentUpdate, also when an event's number was used by somebody else."""
+        """One request. Raises IdempotencyKeyTaken, and ConcurrentUpdate, also when an event's number was used by
+        somebody else."""
         hub = change.hub
         writes = [
             Write(Verb.REPLACE, codec.hub_entity(hub), _HUB, _etag_of(hub)),
             *_operation_writes(change, Verb.UPSERT),
-            *_event_writes(change),
+            *_telling_writes(change),
+            *_idempotency_writes(change),
         ]
         try:
             etags = await self._table.transact(writes)
         except TransactionRefused as refusal:
+            if writes[refusal.index].label == _IDEMPOTENCY:
+                raise IdempotencyKeyTaken(hub.owner) from refusal
             raise ConcurrentUpdate(f"Hub {hub.name}") from refusal
         return replace(hub, etag=etags[0])
 
@@ -159,11 +182,22 @@ class TableHubStore:
                     raise ConcurrentUpdate(f"Hub {hub.name}") from refusal
         raise RetryableError("Busy", "The owner's quota changes very often at the moment.", retry_after_s=2)
 
+    async def forget_old(self, now: datetime) -> int:
+        """A scan of the keys and times of the whole table, and one request for each 100 rows of an owner's: for the
+        hourly audit only, and rarer is fine."""
+        return await retention.forget_old(self._table, now)
+
     async def _range(self, owner: str, prefix: str) -> Sequence[Row]:
-        return await self._table.query(
-            "PartitionKey eq @partition and RowKey ge @first and RowKey lt @end",
-            {"partition": keys.owner_partition(owner), "first": prefix, "end": keys.after_prefix(prefix)},
-        )
+        partition = keys.owner_partition(owner)
+        return await self._table.query(KeyRange.within(partition, first_row=prefix, end_row=keys.after_prefix(prefix)))
+
+
+def _hub_or_why(row: Row) -> Hub | UnreadableRow:
+    try:
+        return codec.hub_from(row)
+    except FatalError as error:
+        owner = keys.owner_of(str(row.values["PartitionKey"]))
+        return UnreadableRow(owner=owner, name=row.key.removeprefix(keys.HUBS), code=error.code)
 
 
 def _etag_of(hub: Hub) -> str:
@@ -178,8 +212,18 @@ def _operation_writes(change: HubChange, verb: Verb) -> list[Write]:
     return [Write(verb, codec.operation_entity(change.hub.owner, operation), _OPERATION) for operation in last.values()]
 
 
-def _event_writes(change: HubChange) -> list[Write]:
-    return [Write(Verb.INSERT, codec.event_entity(change.hub, event), _EVENT) for event in change.events]
+def _telling_writes(change: HubChange) -> list[Write]:
+    """Events and notices. They share one counter, so neither may be there already."""
+    return [
+        *(Write(Verb.INSERT, codec.event_entity(change.hub, event), _EVENT) for event in change.events),
+        *(Write(Verb.INSERT, codec.notice_entity(notice), _NOTICE) for notice in change.notices),
+    ]
+
+
+def _idempotency_writes(change: HubChange) -> list[Write]:
+    if change.idempotency is None:
+        return []
+    return [Write(Verb.INSERT, codec.idempotency_entity(change.hub.owner, change.idempotency), _IDEMPOTENCY)]
 
 
 def _quota_write(quota: Quota) -> Write:
@@ -195,11 +239,12 @@ def _bury_writes(change: HubChange, quota: Quota, *, has_secret: bool) -> list[W
         Write(Verb.DELETE, row, _HUB, _etag_of(hub)),
         Write(Verb.UPSERT, codec.gone_entity(gone), _GONE),
         *_operation_writes(change, Verb.UPSERT),
-        *_event_writes(change),
+        *_telling_writes(change),
+        *_idempotency_writes(change),
     ]
-    if quota.hubs.get(hub.name) == hub.id:
-        left = {name: hub_id for name, hub_id in quota.hubs.items() if name != hub.name}
-        writes.append(_quota_write(replace(quota, hubs=left)))
+    left = quotas.without(quota, hub)
+    if left != quota:
+        writes.append(_quota_write(left))
     if has_secret:
         writes.append(Write(Verb.DELETE, {**row, "RowKey": keys.secret(hub.id)}, _SECRET))
     return writes

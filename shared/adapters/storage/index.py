@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from shared.adapters.storage import keys
 from shared.adapters.storage.client import StorageClients
 from shared.adapters.storage.codec import SCHEMA_VERSION
-from shared.adapters.storage.table import Row, Table
+from shared.adapters.storage.table import KeyRange, Row, Table
 from shared.hubs.ports import IndexEntry
 
 TABLE = "index"
@@ -39,7 +39,7 @@ class TableHubIndex:
         await self._table.delete(_PARTITION, keys.part(hub_id))
 
     async def list(self) -> Sequence[IndexEntry]:
-        return [_entry(row) for row in await self._table.query("PartitionKey eq @p", {"p": _PARTITION})]
+        return [_entry(row) for row in await self._table.query(KeyRange.within(_PARTITION))]
 
 
 def _entry(row: Row) -> IndexEntry:

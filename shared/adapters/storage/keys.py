@@ -17,6 +17,11 @@ _MAX_PART = 200
 
 HUBS = "hub!"
 QUOTA = "quota"
+EVENTS = "event!"
+OPERATIONS = "op!"
+OUTBOX = "outbox!"
+GRAVES = "gone!"
+IDEMPOTENCIES = "idem!"
 
 LOG_CHUNK_BYTES = 65_536
 """The most a binary property holds."""
@@ -42,21 +47,35 @@ def owner_partition(owner: str) -> str:
     return encoded if 0 < len(encoded) <= 2 * _MAX_PART else part(owner)
 
 
+def owner_of(partition: str) -> str:
+    """The owner whose partition this is; the partition itself when it cannot be told (a long id is hashed)."""
+    try:
+        raw = base64.b64decode(partition + "=" * (-len(partition) % 4), altchars=b"-_", validate=True)
+        owner = raw.decode("utf-8", "surrogatepass")
+    except ValueError:
+        return partition
+    return owner if owner_partition(owner) == partition else partition
+
+
 def hub(name: str) -> str:
     return f"{HUBS}{part(name)}"
 
 
 def operation(hub_id: str, generation: int) -> str:
-    return f"op!{part(hub_id)}!{generation:010d}"
+    return f"{OPERATIONS}{part(hub_id)}!{generation:010d}"
 
 
 def events(hub_id: str) -> str:
     """What the keys of all events of a hub begin with."""
-    return f"event!{part(hub_id)}!"
+    return f"{EVENTS}{part(hub_id)}!"
 
 
 def event(hub_id: str, seq: int) -> str:
     return f"{events(hub_id)}{seq:010d}"
+
+
+def outbox(hub_id: str, seq: int) -> str:
+    return f"{OUTBOX}{part(hub_id)}!{seq:010d}"
 
 
 def secret(hub_id: str) -> str:
@@ -64,11 +83,11 @@ def secret(hub_id: str) -> str:
 
 
 def gone(hub_id: str) -> str:
-    return f"gone!{part(hub_id)}"
+    return f"{GRAVES}{part(hub_id)}"
 
 
 def idempotency(key: str) -> str:
-    return f"idem!{part(key)}"
+    return f"{IDEMPOTENCIES}{part(key)}"
 
 
 def after_prefix(prefix: str) -> str:
@@ -82,8 +101,15 @@ def due_partition(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y%m%d%H")
 
 
+def due_rows_end(at: datetime) -> str:
+    """The open end of a range: greater than the key of every row up to the end of this second, and of no later one."""
+    return after_prefix(f"{at.astimezone(UTC):%M%S}!")
+
+
 def due_row(at: datetime, hub_id: str, kind: str, generation: int, pass_number: int) -> str:
-    return f"{at.astimezone(UTC):%M}!{part(hub_id)}!{part(kind)}!{generation:010d}.{pass_number:010d}"
+    """To the second, so that a range of what is due examines no row that is not (P7); rows that were written when keys
+    named the minute alone (`30!...`) sort before those of its first second."""
+    return f"{at.astimezone(UTC):%M%S}!{part(hub_id)}!{part(kind)}!{generation:010d}.{pass_number:010d}"
 
 
 def log_row(offset: int, length: int) -> str:

@@ -5,7 +5,7 @@ from shared.adapters.storage.client import StorageClients
 from shared.adapters.storage.codec import SCHEMA_VERSION
 from shared.adapters.storage.errors import RowExists
 from shared.adapters.storage.keys import LOG_CHUNK_BYTES
-from shared.adapters.storage.table import Table
+from shared.adapters.storage.table import KeyRange, Table
 
 TABLE = "logs"
 
@@ -37,13 +37,12 @@ class TableLogStore:
     async def read(self, hub_id: str, offset: int, *, limit: int = 1 << 20) -> bytes:
         """At most `limit` bytes from `offset` on, up to the end or the first hole; one query."""
         rows = await self._table.query(
-            "PartitionKey eq @hub and RowKey ge @first and RowKey lt @end",
-            {
-                "hub": keys.part(hub_id),
+            KeyRange.within(
+                keys.part(hub_id),
                 # A chunk that begins earlier may reach beyond `offset`.
-                "first": keys.log_row(max(0, offset - LOG_CHUNK_BYTES), 0),
-                "end": keys.log_row(offset + limit, 0),
-            },
+                first_row=keys.log_row(max(0, offset - LOG_CHUNK_BYTES), 0),
+                end_row=keys.log_row(offset + limit, 0),
+            )
         )
         found = bytearray()
         for row in rows:

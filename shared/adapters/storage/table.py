@@ -1,12 +1,14 @@
 """One table, with the few verbs the adapters use. Reads of a table that is not there find nothing; writes make it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.storage.client import StorageClients
-from shared.adapters.storage.errors import RowMissing
+from shared.adapters.storage.errors import RowMissing, TransactionRefused
 from shared.errors import ConcurrentUpdate
 
 if TYPE_CHECKING:
@@ -32,6 +34,50 @@ class Row:
         return str(self.values["RowKey"])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRange:
+    """Rows named by their keys alone, so that what a query costs can be read off it: storage examines every row of the
+    range, whatever else a filter would leave of it. There is no `or`: two ranges are two queries, because storage is
+    free to answer an `or` by a scan.
+
+    `first_partition` to `last_partition`, both included; `first_row` included, `end_row` not. None = no bound. One
+    partition with row bounds examines the rows between them; several partitions are examined whole, also when rows
+    are bounded; no partition is a scan of the whole table.
+    https://learn.microsoft.com/azure/storage/tables/table-storage-design-for-query
+    """
+
+    first_partition: str | None = None
+    last_partition: str | None = None
+    first_row: str | None = None
+    end_row: str | None = None
+
+    @classmethod
+    def within(cls, partition: str, *, first_row: str | None = None, end_row: str | None = None) -> "KeyRange":
+        """Rows of one partition."""
+        return cls(first_partition=partition, last_partition=partition, first_row=first_row, end_row=end_row)
+
+    @property
+    def bounded(self) -> bool:
+        """Not a scan from one end of the table to the other."""
+        return self.first_partition is not None and self.last_partition is not None
+
+    def odata(self) -> tuple[str, dict[str, str]]:
+        """The filter and its parameters. Raises ValueError when there is no bound at all."""
+        terms: dict[str, tuple[str, str | None]] = {
+            "first": ("PartitionKey ge @first", self.first_partition),
+            "last": ("PartitionKey le @last", self.last_partition),
+            "row": ("RowKey ge @row", self.first_row),
+            "end": ("RowKey lt @end", self.end_row),
+        }
+        if self.first_partition is not None and self.first_partition == self.last_partition:
+            del terms["last"]
+            terms["first"] = ("PartitionKey eq @first", self.first_partition)
+        given = {name: (text, value) for name, (text, value) in terms.items() if value is not None}
+        if not given:
+            raise ValueError("a query needs a bound")
+        return " and ".join(text for text, _ in given.values()), {name: value for name, (_, value) in given.items()}
+
+
 class Verb(StrEnum):
     INSERT = "insert"
     REPLACE = "replace"
@@ -48,6 +94,11 @@ class Write:
     entity: Entity
     label: str
     etag: str | None = None
+
+
+SCAN_TIMEOUT_S = 35.0
+"""One page of a scan: storage works 5 s on it and may let it wait before, 30 s in all, then it answers with whatever it
+found until then, be it nothing. https://learn.microsoft.com/rest/api/storageservices/query-timeout-and-pagination"""
 
 
 class Table:
@@ -69,20 +120,24 @@ class Table:
             return None
         return Row(entity, str(entity.metadata["etag"]))
 
-    async def query(
-        self, where: str, parameters: Mapping[str, str], *, select: Sequence[str] | None = None
-    ) -> list[Row]:
-        """All rows that match, in key order. One request for each 1,000 rows."""
-        rows: list[Row] = []
+    async def query(self, keys: KeyRange, *, select: Sequence[str] | None = None) -> list[Row]:
+        """All rows of the range, in key order. One request for each 1,000 rows."""
+        return [row async for page in self.pages(keys, select=select) for row in page]
+
+    async def pages(self, keys: KeyRange, *, select: Sequence[str] | None = None) -> AsyncIterator[list[Row]]:
+        """The same rows page by page, one request each; a page may be empty. Rows that are written or deleted while
+        this runs may be seen or not."""
         client = self._client()
-        pages = client.query_entities(where, parameters=dict(parameters), select=_names(select)).by_page()
+        where, parameters = keys.odata()
+        patience: dict[str, Any] = {} if keys.bounded else {"read_timeout": SCAN_TIMEOUT_S}
+        found = client.query_entities(where, parameters=parameters, select=_names(select), **patience)
+        pages = found.by_page()
         try:
-            while (page := await self._clients.call(self._what, lambda: _next_or_none(pages))) is not None:
+            while (page := await self._next(pages, scan=not keys.bounded)) is not None:
                 # The entities of a page are in memory already; iterating makes no request.
-                rows += [Row(entity, str(entity.metadata["etag"])) async for entity in page]
+                yield [Row(entity, str(entity.metadata["etag"])) async for entity in page]
         except RowMissing:  # the table itself is not there
-            return []
-        return rows
+            return
 
     async def insert(self, entity: Entity, what: str) -> str:
         """Returns the new ETag. Raises RowExists."""
@@ -118,6 +173,19 @@ class Table:
         client = self._client()
         await self._clients.call(self._what, lambda: client.delete_entity(partition, row))
 
+    async def delete_all(self, partition: str, rows: Sequence[str]) -> None:
+        """Deletes rows of one partition: a request for each 100, or one for each row of a hundred of which somebody
+        else has deleted one already. Absent rows are fine."""
+        for batch in batched(dict.fromkeys(rows), MAX_TRANSACTION, strict=False):
+            if len(batch) > 1:
+                writes = [Write(Verb.DELETE, {"PartitionKey": partition, "RowKey": row}, row) for row in batch]
+                try:
+                    await self.transact(writes)
+                    continue
+                except TransactionRefused:
+                    pass  # deleting what is not there fails the whole transaction
+            await asyncio.gather(*(self.delete(partition, row) for row in batch))
+
     async def transact(self, writes: Sequence[Write]) -> list[str | None]:
         """All writes or none, in one request; their ETags (None for a DELETE). All rows are in one partition.
 
@@ -129,6 +197,11 @@ class Table:
             self._what, lambda: client.submit_transaction(operations), create=lambda: client.create_table()
         )
         return [result.get("etag") for result in results]
+
+    async def _next[T](self, pages: AsyncIterator[T], *, scan: bool) -> T | None:
+        if scan:
+            return await self._clients.call_slow(self._what, lambda: _next_or_none(pages), timeout_s=SCAN_TIMEOUT_S)
+        return await self._clients.call(self._what, lambda: _next_or_none(pages))
 
     def _client(self) -> "TableClient":
         return self._clients.table_client(self._name)

@@ -9,7 +9,7 @@ from datetime import datetime
 from shared.adapters.storage import codec, keys
 from shared.adapters.storage.client import StorageClients
 from shared.adapters.storage.errors import RowExists
-from shared.adapters.storage.table import Row, Table
+from shared.adapters.storage.table import KeyRange, Row, Table
 from shared.clock import Clock
 from shared.errors import FatalError
 from shared.hubs.ports import TokenRecord
@@ -75,7 +75,7 @@ class TableTokenStore:
 
     async def list(self) -> Sequence[TokenRecord]:
         """By id."""
-        return [_read(row).record for row in await self._table.query("PartitionKey eq @p", {"p": _PARTITION})]
+        return [_read(row).record for row in await self._table.query(KeyRange.within(_PARTITION))]
 
     async def revoke(self, token_id: str) -> bool:
         """Refused by this process from now on; False when there is no such token (any more)."""

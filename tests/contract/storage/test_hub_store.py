@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from shared.errors import ConcurrentUpdate, FatalError, RetryableError
+from shared.hubs.meter import Meter, Spent
 from shared.hubs.model import Hub, LongOperation, OperationStatus, Reason, StepName, StepRecord
-from shared.hubs.ports import HubChange, HubExists, IdempotencyKeyTaken, Quota, QuotaChanged
+from shared.hubs.ports import HubChange, HubExists, IdempotencyKeyTaken, Quota, QuotaChanged, UnreadableRow
 from shared.hubs.states import HubState
 from tests.contract.storage.worlds import World
 from tests.support.builders import (
@@ -15,6 +16,7 @@ from tests.support.builders import (
     HUB_NAME,
     OWNER,
     a_hub,
+    a_notice,
     a_ready_hub,
     an_accept,
     an_event,
@@ -222,6 +224,69 @@ async def test_a_steps_memory_comes_back_as_json(world: World):
     assert found.step(StepName.HTTPS).data == {"tuple": [1, 2], "none": None, "nested": {"x": [True, 1.5]}}
 
 
+async def test_a_change_is_remembered_under_its_idempotency_key_or_not_made_at_all(world: World):
+    hub = await accept(world)
+    saved = await world.hubs.commit(HubChange(hub=hub, idempotency=an_idempotency()))
+    assert (await world.hubs.admission(OWNER, an_idempotency().key))[1] == an_idempotency()
+    again = HubChange(
+        hub=replace(saved, pass_number=9), events=(an_event(2),), idempotency=an_idempotency(generation=2)
+    )
+    with pytest.raises(IdempotencyKeyTaken):
+        await world.hubs.commit(again)
+    assert await world.hubs.get(OWNER, HUB_NAME) == saved
+    assert await world.hubs.events(OWNER, HUB_ID) == [an_event(1)]
+
+
+# ------------------------------------------------------------------ outbox
+
+
+async def test_a_notice_is_in_the_outbox_with_its_change_until_it_was_delivered(world: World):
+    hub = await accept(world)
+    assert await world.outbox.get(OWNER, HUB_ID, 2) is None
+    await world.hubs.commit(HubChange(hub=hub, events=(an_event(2),), notices=(a_notice(3), a_notice(4))))
+    assert await world.outbox.get(OWNER, HUB_ID, 3) == a_notice(3)
+    await world.outbox.done(OWNER, HUB_ID, 3)
+    await world.outbox.done(OWNER, HUB_ID, 3)
+    assert await world.outbox.get(OWNER, HUB_ID, 3) is None
+    assert await world.outbox.get(OWNER, HUB_ID, 4) == a_notice(4)
+    assert await world.outbox.get("somebody-else", HUB_ID, 4) is None
+
+
+async def test_a_notice_of_a_change_that_was_refused_is_never_told(world: World):
+    stale = await accept(world)
+    await world.hubs.commit(HubChange(hub=replace(stale, pass_number=2)))
+    with pytest.raises(ConcurrentUpdate):
+        await world.hubs.commit(HubChange(hub=stale, notices=(a_notice(),)))
+    assert await world.outbox.get(OWNER, HUB_ID, 2) is None
+
+
+async def test_a_notices_number_is_used_once(world: World):
+    hub = await accept(world)
+    hub = await world.hubs.commit(HubChange(hub=hub, notices=(a_notice(),)))
+    with pytest.raises(ConcurrentUpdate):
+        await world.hubs.commit(HubChange(hub=hub, notices=(a_notice(message="Something else."),)))
+    assert await world.outbox.get(OWNER, HUB_ID, 2) == a_notice()
+
+
+async def test_creating_and_burying_tell_too(world: World):
+    quota, _ = await world.hubs.admission(OWNER, None)
+    hub = await world.hubs.create(replace(an_accept(), notices=(a_notice(2),)), with_hub(quota, a_hub()), None)
+    await world.hubs.bury(replace(burial(hub), notices=(a_notice(3),)))
+    assert await world.outbox.get(OWNER, HUB_ID, 2) == a_notice(2)
+    assert await world.outbox.get(OWNER, HUB_ID, 3) == a_notice(3)
+
+
+async def test_the_audit_finds_old_notices_of_all_owners(world: World):
+    early, late = MONDAY_MORNING, MONDAY_MORNING + timedelta(minutes=10)
+    for owner in (OWNER, "somebody-else"):
+        hub = await accept(world, a_hub(owner=owner))
+        notices = (a_notice(2, owner=owner, at=early), a_notice(3, owner=owner, at=late))
+        await world.hubs.commit(HubChange(hub=hub, notices=notices))
+    found = await world.outbox.older_than(late)
+    assert {(notice.owner, notice.seq) for notice in found} == {(OWNER, 2), ("somebody-else", 2)}
+    assert await world.outbox.older_than(early) == []
+
+
 # ------------------------------------------------------------------ bury
 
 
@@ -285,3 +350,138 @@ async def test_burying_one_hub_leaves_the_others_in_the_quota(world: World):
     await accept(world, a_hub(name="chemistry"))
     await world.hubs.bury(burial(hub))
     assert set((await world.hubs.admission(OWNER, None))[0].hubs) == {"chemistry"}
+
+
+async def test_a_buried_hubs_cost_stays_with_its_owner_by_month(world: World):
+    first = Meter(months={"2026-01": Spent(vm=1.0, ip=0.5), "2026-02": Spent(disk=2.0)})
+    second = Meter(months={"2026-02": Spent(vm=0.25), "2026-03": Spent(unpriced_s=60.0)})
+    for name, meter in (("algebra", first), ("music", second)):
+        hub = await accept(world, a_hub(name=name))
+        await world.hubs.bury(HubChange(hub=replace(hub, meter=meter)))
+    assert (await world.hubs.admission(OWNER, None))[0].spent == {"2026-01": 1.5, "2026-02": 2.25}
+
+
+async def test_burying_twice_counts_the_cost_once(world: World):
+    hub = await accept(world)
+    burying = HubChange(hub=replace(hub, meter=Meter(months={"2026-01": Spent(vm=1.0)})))
+    await world.hubs.bury(burying)
+    await world.hubs.bury(burying)
+    assert (await world.hubs.admission(OWNER, None))[0].spent == {"2026-01": 1.0}
+
+
+async def test_creating_a_hub_keeps_what_earlier_ones_cost(world: World):
+    hub = await accept(world)
+    await world.hubs.bury(HubChange(hub=replace(hub, meter=Meter(months={"2026-01": Spent(vm=1.0)}))))
+    await accept(world, a_hub(name="music"))
+    quota, _ = await world.hubs.admission(OWNER, None, fresh=True)
+    assert (set(quota.hubs), quota.spent) == ({"music"}, {"2026-01": 1.0})
+
+
+# ------------------------------------------------------------------ all of them
+
+
+async def test_one_unreadable_row_hides_no_other_hub_of_its_owner(world: World):
+    for name in ("algebra", "music", "zoology"):
+        await accept(world, a_hub(name=name))
+    await world.damage(a_hub(name="music"))
+    assert [hub.name for hub in await world.hubs.list(OWNER)] == ["algebra", "zoology"]
+    with pytest.raises(FatalError, match="RowUnreadable"):
+        await world.hubs.get(OWNER, "music")
+
+
+async def test_the_audit_sees_every_hub_and_every_row_that_cannot_be_read(world: World):
+    for owner in (OWNER, "o'hara/ü"):
+        for name in ("algebra", "music"):
+            await accept(world, a_hub(owner=owner, name=name))
+    await world.hubs.bury(burial(await accept(world, a_hub(owner="third", name="gone"))))
+    await world.damage(a_hub(owner="o'hara/ü", name="music"))
+    found = [row async for row in world.hubs.everything()]
+    assert {(row.owner, row.name) for row in found if isinstance(row, Hub)} == {
+        (OWNER, "algebra"),
+        (OWNER, "music"),
+        ("o'hara/ü", "algebra"),
+    }
+    unreadable = [row for row in found if isinstance(row, UnreadableRow)]
+    assert unreadable == [UnreadableRow(owner="o'hara/ü", name="music", code="RowUnreadable")]
+
+
+async def test_of_no_hub_there_is_nothing_to_see_and_nothing_to_forget(world: World):
+    assert [row async for row in world.hubs.everything()] == []
+    assert await world.outbox.older_than(MONDAY_MORNING) == []
+    assert await world.hubs.forget_old(MONDAY_MORNING) == 0
+
+
+# ------------------------------------------------------------------ keep times
+
+
+async def test_a_living_hubs_events_are_kept_for_90_days(world: World):
+    now = MONDAY_MORNING + timedelta(days=200)
+    hub = await accept(world)
+    ages = {2: 91, 3: 90, 4: 31, 5: 0}
+    events = tuple(an_event(seq, at=now - timedelta(days=days)) for seq, days in ages.items())
+    await world.hubs.commit(HubChange(hub=hub, events=events))
+    assert await world.hubs.forget_old(now) == 2  # the first event of all is 200 days old
+    assert [event.seq for event in await world.hubs.events(OWNER, HUB_ID)] == [3, 4, 5]
+    assert await world.hubs.forget_old(now) == 0
+    assert await world.hubs.get(OWNER, HUB_NAME) is not None
+    assert await world.hubs.operation(OWNER, HUB_ID, 1) == an_operation()
+
+
+async def test_what_is_left_of_a_deleted_hub_goes_30_days_later(world: World):
+    hub = await accept(world)
+    await world.hubs.bury(replace(burial(hub), notices=(a_notice(3),)))
+    other = await accept(world, a_hub(name="music"))
+    deleted_at = MONDAY_MORNING + timedelta(hours=1)
+    await world.hubs.forget_old(deleted_at + timedelta(days=30))
+    assert await world.hubs.gone(OWNER, HUB_ID) is not None
+    assert [event.seq for event in await world.hubs.events(OWNER, HUB_ID)] == [1, 2]
+    await world.hubs.forget_old(deleted_at + timedelta(days=30, seconds=1))
+    assert await world.hubs.gone(OWNER, HUB_ID) is None
+    assert await world.hubs.events(OWNER, HUB_ID) == []
+    assert await world.hubs.operation(OWNER, HUB_ID, 2) is None
+    assert await world.outbox.get(OWNER, HUB_ID, 3) == a_notice(3)
+    assert await world.hubs.get(OWNER, "music") == other
+    assert len(await world.hubs.events(OWNER, other.id)) == 1
+
+
+async def test_a_hub_that_was_deleted_yesterday_keeps_its_older_events(world: World):
+    hub = await accept(world)
+    now = MONDAY_MORNING + timedelta(days=60)
+    await world.hubs.bury(HubChange(hub=replace(hub, state=HubState.DELETED, state_since=now - timedelta(days=1))))
+    await world.hubs.forget_old(now)
+    assert [event.seq for event in await world.hubs.events(OWNER, HUB_ID)] == [1]
+
+
+async def test_old_operations_go_but_the_present_one_and_one_that_ended_lately_stay(world: World):
+    hub = await accept(world)
+    now = MONDAY_MORNING + timedelta(days=60)
+    operations = (
+        an_operation(generation=2, kind="stop"),
+        an_operation(generation=3, kind="start", ended_at=now - timedelta(days=1)),
+        an_operation(generation=4, kind="stop", ended_at=MONDAY_MORNING),
+    )
+    await world.hubs.commit(HubChange(hub=replace(hub, generation=4), operations=operations))
+    assert await world.hubs.forget_old(now) == 2
+    kept = [generation for generation in range(1, 5) if await world.hubs.operation(OWNER, HUB_ID, generation)]
+    assert kept == [3, 4]
+
+
+async def test_an_idempotency_key_is_remembered_for_seven_days(world: World):
+    quota, _ = await world.hubs.admission(OWNER, None)
+    await world.hubs.create(an_accept(), with_hub(quota, a_hub()), an_idempotency())
+    week = timedelta(days=7)
+    assert await world.hubs.forget_old(MONDAY_MORNING + week) == 0
+    assert await world.hubs.forget_old(MONDAY_MORNING + week + timedelta(seconds=1)) == 1
+    quota, remembered = await world.hubs.admission(OWNER, an_idempotency().key)
+    assert (set(quota.hubs), remembered) == ({HUB_NAME}, None)
+
+
+async def test_what_is_old_of_one_owner_says_nothing_about_another(world: World):
+    """Rows of several owners come in one page; the hub of the same id is alive for one and gone for the other."""
+    now = MONDAY_MORNING + timedelta(days=60)
+    await accept(world)
+    await world.hubs.bury(burial(await accept(world, a_hub(owner="second"))))
+    await accept(world, a_hub(owner="third"))
+    assert await world.hubs.forget_old(now) == 5  # two events, two operations, the grave
+    for owner, events in ((OWNER, 1), ("second", 0), ("third", 1)):
+        assert len(await world.hubs.events(owner, HUB_ID)) == events

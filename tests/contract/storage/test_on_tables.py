@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -67,13 +68,118 @@ async def test_reading_and_saving_a_hub_is_one_request_each(storage: StorageClie
     assert wire.take() == [TRANSACTION]
 
 
-async def test_an_idle_tick_is_two_requests(storage: StorageClients, wire: Wire):
-    due, clock = TableDue(storage), FakeClock()
-    await due.put(a_due_row())
-    await due.advance_watermark(clock.now())
-    wire.take()
+async def a_minute_later(due: TableDue, clock: FakeClock, minutes: float = 1) -> None:
+    clock.advance(minutes * 60)
     await due.due(clock.now())
+    await due.advance_watermark(clock.now())
+
+
+async def test_an_idle_tick_is_one_request(storage: StorageClients, wire: Wire):
+    due, clock = TableDue(storage), FakeClock()
+    await due.put(a_due_row(at=clock.now() + timedelta(hours=1)))
+    await a_minute_later(due, clock)
+    wire.take()
+    for _ in range(3):
+        await a_minute_later(due, clock)
+        (only,) = wire.take()
+        assert only.endswith("due()")
+
+
+async def test_a_process_reads_the_watermark_once_and_writes_it_once_an_hour(storage: StorageClients, wire: Wire):
+    due, clock = TableDue(storage), FakeClock()
+    await due.put(a_due_row(at=clock.now() + timedelta(hours=9)))
+    wire.take()
+    ticks = []
+    for _ in range(91):
+        await a_minute_later(due, clock)
+        ticks.append(len(wire.take()))
+    # 09:31 reads the row and both ranges, and writes; 10:00 reads both and writes; the five after it read both.
+    assert ticks == [4, *[1] * 28, 3, *[2] * 5, *[1] * 54, 3, 2]
+
+
+async def test_after_a_longer_pause_the_watermark_is_read_again(storage: StorageClients, wire: Wire):
+    due, clock = TableDue(storage), FakeClock()
+    await a_minute_later(due, clock)
+    await due.put(a_due_row(at=clock.now() + timedelta(hours=9)))
+    wire.take()
+    await a_minute_later(due, clock, minutes=6)
     assert len(wire.take()) == 2
+
+
+async def test_another_process_with_its_clock_set_back_makes_this_one_read_its_hours_again(storage: StorageClients):
+    here, there = TableDue(storage), TableDue(storage)
+    clock, earlier = FakeClock(), FakeClock()
+    await a_minute_later(here, clock)
+    earlier.advance(timedelta(hours=-3))
+    await a_minute_later(there, earlier)
+    row = a_due_row(at=earlier.now() + timedelta(minutes=10))
+    await here.put(row)
+    clock.advance(timedelta(hours=-1))  # set back as well, by the time the timer comes here again
+    assert await here.due(clock.now()) == [row]
+
+
+async def test_ticks_of_two_processes_at_once_move_a_row_once(storage: StorageClients):
+    clock = FakeClock()
+    processes = [TableDue(storage), TableDue(storage)]
+    rows = [a_due_row(hub_id=f"h{number}-ab2cd3", at=clock.now()) for number in range(60)]
+    await processes[0].move(rows, clock.now())
+    later = clock.now() + timedelta(seconds=90)
+    await asyncio.gather(*(process.move(rows, later) for process in processes))
+    assert await processes[0].due(clock.now()) == []
+    assert len(await processes[0].due(later)) == 60
+
+
+async def test_due_rows_are_handed_over_and_moved_in_one_request_each(storage: StorageClients, wire: Wire):
+    queue, due, clock = StorageWorkQueue(storage), TableDue(storage), FakeClock()
+    rows = [a_due_row(hub_id=f"h{number}-ab2cd3", at=clock.now()) for number in range(50)]
+    await queue.put(a_message())
+    await due.move(rows, clock.now())
+    wire.take()
+    await queue.put_due(rows)
+    await due.move(rows, clock.now() + timedelta(seconds=90))
+    assert wire.take() == ["POST messages", TRANSACTION]
+
+
+async def test_a_watermark_and_a_due_row_that_cannot_be_read_do_not_stop_the_clock(storage: StorageClients):
+    due, clock = TableDue(storage), FakeClock()
+    await due.put(a_due_row(at=clock.now()))
+    table = storage.table_client("due")
+    await table.upsert_entity({"PartitionKey": "watermark", "RowKey": "tick", "at": "soon"})
+    await table.upsert_entity({"PartitionKey": clock.now().strftime("%Y%m%d%H"), "RowKey": "00!x", "at": "soon"})
+    assert await due.due(clock.now()) == [a_due_row(at=clock.now())]
+
+
+async def test_a_row_whose_key_an_older_version_made_is_due_and_moves_like_any_other(storage: StorageClients):
+    due, clock = TableDue(storage), FakeClock()
+    row = a_due_row(at=clock.now() - timedelta(seconds=20))
+    await due.put(row)
+    table = storage.table_client("due")
+    async for entity in table.list_entities():
+        await table.delete_entity(entity)
+        await table.create_entity({**entity, "RowKey": "29!" + entity["RowKey"].partition("!")[2]})
+    assert await due.due(clock.now()) == [row]
+    await due.move([row], clock.now() + timedelta(seconds=90))
+    assert await due.due(clock.now()) == []
+    assert await TableDue(storage).due(clock.now()) == []
+    clock.advance(90)
+    assert await due.due(clock.now()) == [replace(row, at=clock.now())]
+
+
+async def test_the_audits_reading_and_removing_works_page_by_page(storage: StorageClients, wire: Wire):
+    hubs, clock = TableHubStore(storage), FakeClock()
+    hub = await created(storage)
+    for start in range(2, 1502, 90):
+        events = tuple(an_event(seq) for seq in range(start, min(start + 90, 1502)))
+        hub = await hubs.commit(HubChange(hub=hub, events=events))
+    young = an_event(1502, at=clock.now() + timedelta(days=50))
+    hub = await hubs.commit(HubChange(hub=hub, events=(young,)))
+    wire.take()
+    assert [found async for found in hubs.everything()] == [hub]
+    assert await hubs.forget_old(clock.now() + timedelta(days=91)) == 1501
+    # both scans, the owner's facts, and the deletions: 10 for the first page of a thousand, 6 for the second
+    assert len(wire.take()) <= 2 + 2 + 1 + 17
+    assert await hubs.events(OWNER, HUB_ID) == [young]
+    assert await hubs.forget_old(clock.now() + timedelta(days=91)) == 0
 
 
 async def test_a_history_longer_than_one_page_is_read_whole(storage: StorageClients, wire: Wire):
@@ -157,6 +263,28 @@ async def test_storage_that_never_answers_is_given_up_in_time():
             await TableHubStore(clients).create(an_accept(), Quota(owner=OWNER), None)
         with pytest.raises(RetryableError, match="StorageUnavailable"):
             await StorageWorkQueue(clients).put(a_message())
+    finally:
+        await clients.close()
+        server.close()
+
+
+async def test_a_page_of_a_scan_may_take_longer_than_any_other_answer():
+    """Storage works up to five seconds on one, as long as every other request may take in all."""
+    body = b'{"value":[]}'
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+
+    async def answer_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.6)
+        writer.write(head + body)
+        writer.close()
+
+    server = await asyncio.start_server(answer_late, "127.0.0.1", 0)
+    clients = silent(server.sockets[0].getsockname()[1])
+    try:
+        assert [found async for found in TableHubStore(clients).everything()] == []
+        with pytest.raises(RetryableError, match="StorageUnavailable"):
+            await TableHubStore(clients).list(OWNER)
     finally:
         await clients.close()
         server.close()

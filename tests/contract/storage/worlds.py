@@ -3,8 +3,12 @@
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Any, overload
+
+from azure.data.tables import UpdateMode
 
 from shared.adapters.entropy import SystemEntropy
+from shared.adapters.storage import keys
 from shared.adapters.storage.cache import TableCache
 from shared.adapters.storage.client import StorageClients, TransportObserver
 from shared.adapters.storage.due import TableDue
@@ -12,19 +16,24 @@ from shared.adapters.storage.hub_table import TableHubStore
 from shared.adapters.storage.identity import StoredDeploymentIdentity
 from shared.adapters.storage.index import TableHubIndex
 from shared.adapters.storage.logs import TableLogStore
+from shared.adapters.storage.notice_queue import QUEUE as NOTICE_QUEUE
+from shared.adapters.storage.notice_queue import StorageNoticeQueue
+from shared.adapters.storage.outbox import TableOutbox
 from shared.adapters.storage.secrets import SealedSecretStore
 from shared.adapters.storage.tokens import TableTokenStore
 from shared.adapters.storage.work_queue import QUEUE, StorageWorkQueue
-from shared.hubs import messages, ports
+from shared.hubs import messages, notice_messages, ports
+from shared.hubs.messages import DueBatch
 from shared.hubs.model import Hub, Message
 from tests.support.builders import a_hub, an_accept, some_settings
 from tests.support.clock import FakeClock
-from tests.support.fake_storage import FakeQueue, fake_storage
+from tests.support.fake_storage import FakeNoticeQueue, FakeQueue, fake_storage
 
 
 @dataclass(frozen=True)
 class World:
-    """`received` takes every message that is visible now."""
+    """`received` and `told` take every message that is visible now on `hub-work` and on `hub-notify`. `damage` makes
+    the row of a hub unreadable."""
 
     clock: FakeClock
     hubs: ports.HubStore
@@ -36,15 +45,25 @@ class World:
     tokens: ports.TokenStore
     cache: ports.Cache
     identity: ports.DeploymentIdentity
-    received: Callable[[], Awaitable[list[Message]]]
+    outbox: ports.Outbox
+    notices: ports.NoticeQueue
+    received: Callable[[], Awaitable[list[Message | DueBatch]]]
+    told: Callable[[], Awaitable[list[ports.NoticeRef]]]
+    damage: Callable[[Hub], Awaitable[None]]
 
 
 def fake_world() -> World:
     clock = FakeClock()
     storage = fake_storage(clock)
 
-    async def received() -> list[Message]:
+    async def received() -> list[Message | DueBatch]:
         return _drain(storage.queue)
+
+    async def told() -> list[ports.NoticeRef]:
+        return _drain(storage.notices)
+
+    async def damage(hub: Hub) -> None:
+        storage.hubs.unreadable[hub.owner, hub.name] = "RowUnreadable"
 
     return World(
         clock=clock,
@@ -57,11 +76,19 @@ def fake_world() -> World:
         tokens=storage.tokens,
         cache=storage.cache,
         identity=storage.identity,
+        outbox=storage.outbox,
+        notices=storage.notices,
         received=received,
+        told=told,
+        damage=damage,
     )
 
 
-def _drain(queue: FakeQueue) -> list[Message]:
+@overload
+def _drain(queue: FakeQueue) -> list[Message | DueBatch]: ...
+@overload
+def _drain(queue: FakeNoticeQueue) -> list[ports.NoticeRef]: ...
+def _drain(queue: FakeQueue | FakeNoticeQueue) -> list[Any]:
     found = []
     while (message := queue.take()) is not None:
         found.append(message)
@@ -81,9 +108,15 @@ def real_world(storage: StorageClients) -> World:
     clock = FakeClock()
     settings = some_settings()
 
-    async def received() -> list[Message]:
-        client = storage.queue_client(QUEUE)
-        return [messages.decode(found.content) async for found in client.receive_messages(messages_per_page=32)]
+    async def received() -> list[Message | DueBatch]:
+        return [messages.decode(text) for text in await _received(storage, QUEUE)]
+
+    async def told() -> list[ports.NoticeRef]:
+        return [notice_messages.decode(text) for text in await _received(storage, NOTICE_QUEUE)]
+
+    async def damage(hub: Hub) -> None:
+        row = {"PartitionKey": keys.owner_partition(hub.owner), "RowKey": keys.hub(hub.name), "v": 1, "doc0": "{"}
+        await storage.table_client("hubs").upsert_entity(row, mode=UpdateMode.REPLACE)
 
     return World(
         clock=clock,
@@ -96,8 +129,17 @@ def real_world(storage: StorageClients) -> World:
         tokens=TableTokenStore(storage, clock),
         cache=TableCache(storage, clock),
         identity=StoredDeploymentIdentity(storage, SystemEntropy()),
+        outbox=TableOutbox(storage),
+        notices=StorageNoticeQueue(storage),
         received=received,
+        told=told,
+        damage=damage,
     )
+
+
+async def _received(storage: StorageClients, queue: str) -> list[str]:
+    client = storage.queue_client(queue)
+    return [str(found.content) async for found in client.receive_messages(messages_per_page=32)]
 
 
 class Wire:

@@ -13,7 +13,7 @@ from shared.adapters.storage.table import Row
 from shared.errors import FatalError
 from shared.hubs.model import Hub, HubSpec, LongOperation, StepName, StepRecord
 from shared.hubs.ports import Gone, HubSecrets, Quota
-from tests.support.builders import a_hub, a_ready_hub, an_event, an_idempotency, an_operation
+from tests.support.builders import a_hub, a_notice, a_ready_hub, an_event, an_idempotency, an_operation
 
 TEXT = st.text(max_size=30)
 TIMES = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -84,8 +84,21 @@ def test_the_rows_beside_a_hub_come_back():
     assert codec.operation_from(read_back(codec.operation_entity(hub.owner, an_operation()))) == an_operation()
     record = an_idempotency()
     assert codec.idempotency_from(read_back(codec.idempotency_entity(hub.owner, record))) == record
-    quota = Quota(owner=hub.owner, hubs={"a": "a-ab2cd3"}, etag="etag")
+    quota = Quota(owner=hub.owner, hubs={"a": "a-ab2cd3"}, spent={"2026-03": 1.25}, etag="etag")
     assert codec.quota_from(hub.owner, read_back(codec.quota_entity(quota))) == quota
+    assert codec.notice_from(read_back(codec.notice_entity(a_notice()))) == a_notice()
+
+
+def test_a_quota_that_an_older_version_wrote_has_spent_nothing():
+    entity = codec.quota_entity(Quota(owner="o", hubs={"a": "a-ab2cd3"}))
+    entity["doc0"] = '{"hubs":{"a":"a-ab2cd3"}}'
+    assert codec.quota_from("o", Row(entity, "e")) == Quota(owner="o", hubs={"a": "a-ab2cd3"}, etag="e")
+
+
+def test_an_operation_names_its_end_only_when_it_ended():
+    assert "endedAt" not in codec.operation_entity("o", an_operation())
+    ended = an_operation(ended_at=a_hub().created_at)
+    assert codec.operation_entity("o", ended)["endedAt"] == "2026-03-02T09:30:00.000000Z"
 
 
 def test_a_long_handle_has_properties_of_its_own():

@@ -48,6 +48,17 @@ def test_an_owners_partition_is_url_safe_base64_without_padding():
     assert keys.owner_partition("ab?>") == "YWI_Pg"
 
 
+@given(ANY_TEXT)
+def test_a_partition_tells_its_owner_unless_it_had_to_be_hashed(owner: str):
+    partition = keys.owner_partition(owner)
+    assert keys.owner_of(partition) == (partition if partition.startswith("==") else owner)
+
+
+@pytest.mark.parametrize("partition", ["==e3b0", "a", "watermark", "YWI_Pg=", "ä", ""])
+def test_what_is_no_owners_partition_stands_for_itself(partition: str):
+    assert keys.owner_of(partition) == partition
+
+
 def test_rows_are_named_as_the_design_says():
     assert keys.hub("physics") == "hub!physics"
     assert keys.operation("physics-ab2cd3", 12) == "op!physics-ab2cd3!0000000012"
@@ -55,13 +66,26 @@ def test_rows_are_named_as_the_design_says():
     assert keys.secret("physics-ab2cd3") == "secret!physics-ab2cd3"
     assert keys.gone("physics-ab2cd3") == "gone!physics-ab2cd3"
     assert keys.idempotency("ab12") == "idem!ab12"
+    assert keys.outbox("physics-ab2cd3", 7) == "outbox!physics-ab2cd3!0000000007"
 
 
 def test_a_due_row_sits_in_its_utc_hour():
     berlin = timezone(timedelta(hours=1))
     at = datetime(2026, 3, 2, 0, 5, 59, tzinfo=berlin)
     assert keys.due_partition(at) == "2026030123"
-    assert keys.due_row(at, "physics-ab2cd3", "advance", 2, 31) == "05!physics-ab2cd3!advance!0000000002.0000000031"
+    assert keys.due_row(at, "physics-ab2cd3", "advance", 2, 31) == "0559!physics-ab2cd3!advance!0000000002.0000000031"
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.datetimes(timezones=st.just(UTC)), ANY_TEXT)
+def test_the_rows_of_an_hour_up_to_a_second_are_one_range(now: datetime, other: datetime, hub_id: str):
+    other = now.replace(minute=other.minute, second=other.second)
+    within = (other.minute, other.second) <= (now.minute, now.second)
+    assert (keys.due_row(other, hub_id, "pass", 1, 1) < keys.due_rows_end(now)) == within
+
+
+def test_rows_named_when_keys_told_the_minute_alone_are_in_the_range_of_their_minute():
+    now = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    assert "29!physics" < "30!physics" < keys.due_rows_end(now) < "31!physics"
 
 
 @given(st.text(min_size=1, max_size=20), st.text(max_size=20))
