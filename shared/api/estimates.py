@@ -2,32 +2,36 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, TypedDict
 
-from shared.api.hub_view import HOURS_A_MONTH
+from shared.api.cost_view import CURRENCY, cents, rate
 from shared.api.progress import rfc3339
 from shared.errors import UserError
 from shared.hubs import commands, sizes
+from shared.hubs.cost import HOURS_A_MONTH, per_month_by_schedule
 from shared.hubs.pricing import price_of
 
 if TYPE_CHECKING:
     from shared.api.hub_request import ParsedHub
     from shared.api.prices import PriceMemo
     from shared.app import App
-    from shared.hubs.model import Price
+    from shared.hubs.model import Price, Schedule
     from shared.hubs.ports import SizeInfo
 
 PRICES_AT_ONCE = 4
 
 
 class PriceView(TypedDict):
-    """Retail price, before any discount."""
+    """Retail price, before any discount. `perMonthRunning`: if it is left on. `perMonthBySchedule`: a model, from the
+    schedule's next four weeks; null without a schedule and for one that only starts or only stops."""
 
     currency: str
     perHourRunning: float
     perHourStopped: float
     perMonthRunning: float
     perMonthStopped: float
+    perMonthBySchedule: float | None
     parts: dict[str, float]
     asOf: str
 
@@ -80,8 +84,9 @@ async def estimate(app: "App", prices: "PriceMemo", parsed: "ParsedHub") -> Esti
             pointer="/size",
         )
     price = await price_of(app, spec)
+    now = app.clock.now()
     if price is not None:
-        prices.put(spec, price, app.clock.now())
+        prices.put(spec, price, now)
     why = (
         f"The smallest allowed size with the {choice.needed_gib:g} GiB that {spec.people} people need."
         if choice
@@ -99,7 +104,7 @@ async def estimate(app: "App", prices: "PriceMemo", parsed: "ParsedHub") -> Esti
         adminUser=spec.admin_user,
         osDiskGiB=spec.os_disk_gib,
         candidates=candidates,
-        price=_price(price) if price else None,
+        price=_price(price, spec.schedule, now) if price else None,
     )
 
 
@@ -145,13 +150,15 @@ def _candidate(size: str, info: "SizeInfo | None", *, chosen: bool, why: str) ->
     )
 
 
-def _price(price: "Price") -> PriceView:
+def _price(price: "Price", schedule: "Schedule | None", now: datetime) -> PriceView:
+    scheduled = per_month_by_schedule(price, schedule, now) if schedule else None
     return PriceView(
-        currency="USD",
-        perHourRunning=round(price.per_hour_running, 4),
-        perHourStopped=round(price.per_hour_stopped, 4),
-        perMonthRunning=round(price.per_hour_running * HOURS_A_MONTH, 2),
-        perMonthStopped=round(price.per_hour_stopped * HOURS_A_MONTH, 2),
+        currency=CURRENCY,
+        perHourRunning=rate(price.per_hour_running),
+        perHourStopped=rate(price.per_hour_stopped),
+        perMonthRunning=cents(price.per_hour_running * HOURS_A_MONTH),
+        perMonthStopped=cents(price.per_hour_stopped * HOURS_A_MONTH),
+        perMonthBySchedule=None if scheduled is None else cents(scheduled),
         parts={"vm": price.vm, "disk": price.disk, "ip": price.ip},
         asOf=rfc3339(price.as_of),
     )
