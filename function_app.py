@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from functions import (
+    audit_timer,
     catalog_http,
     hubs_http,
     meta_http,
+    notify_queue,
     operations_http,
     poison_queue,
+    sweep_timer,
     tick_timer,
     tokens_http,
     work_queue,
@@ -40,5 +43,5 @@ edge = Edge.over(get_app)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 for module in (hubs_http, operations_http, tokens_http, catalog_http, meta_http):
     app.register_functions(module.blueprint(edge))
-for trigger in (work_queue, poison_queue, tick_timer):
+for trigger in (work_queue, poison_queue, notify_queue, tick_timer, sweep_timer, audit_timer):
     app.register_functions(trigger.blueprint(get_app))

@@ -1,8 +1,9 @@
 """The one composition root: `App` holds the ports, `build_app` is the only place that makes adapters."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.clock import Clock, SystemClock
+from shared.clock import Clock, OffsetClock, SystemClock
 from shared.hubs import ports
 from shared.settings import Settings
 
@@ -30,6 +31,11 @@ class App:
     operations: ports.LongOperations
     catalog: ports.Catalog
     on_vm: ports.OnVm
+    hub_api: ports.HubApi
+    shutdowns: ports.DailyShutdowns
+    outbox: ports.Outbox
+    notices: ports.NoticeQueue
+    sinks: Sequence[ports.Sink]
     hub_http: ports.HubHttp
     reach: ports.Reach
 
@@ -43,7 +49,10 @@ def build_app(settings: Settings) -> App:
     from shared.adapters.arm.groups import ArmResourceGroups
     from shared.adapters.arm.network import ArmNetwork
     from shared.adapters.arm.operations import ArmLongOperations
+    from shared.adapters.arm.shutdowns import ArmDailyShutdowns
+    from shared.adapters.console_sink import ConsoleSink
     from shared.adapters.entropy import SystemEntropy
+    from shared.adapters.hub_api import JupyterHubApi
     from shared.adapters.hub_http import BrowserHubHttp
     from shared.adapters.keys import OpenSshKeyMaker
     from shared.adapters.reach import make_reach
@@ -55,11 +64,13 @@ def build_app(settings: Settings) -> App:
     from shared.adapters.storage.identity import StoredDeploymentIdentity
     from shared.adapters.storage.index import TableHubIndex
     from shared.adapters.storage.logs import TableLogStore
+    from shared.adapters.storage.notice_queue import StorageNoticeQueue
+    from shared.adapters.storage.outbox import TableOutbox
     from shared.adapters.storage.secrets import SealedSecretStore
     from shared.adapters.storage.tokens import TableTokenStore
     from shared.adapters.storage.work_queue import StorageWorkQueue
 
-    clock = SystemClock()
+    clock: Clock = OffsetClock(settings.clock_offset_file) if settings.clock_offset_file else SystemClock()
     entropy = SystemEntropy()
     storage = StorageClients(settings)
     arm = ArmClients(settings)
@@ -83,8 +94,13 @@ def build_app(settings: Settings) -> App:
         network=ArmNetwork(arm),
         compute=ArmCompute(arm),
         operations=ArmLongOperations(arm),
+        shutdowns=ArmDailyShutdowns(arm),
         catalog=RetailCatalog(arm, cache, settings, clock),
+        outbox=TableOutbox(storage),
+        notices=StorageNoticeQueue(storage),
+        sinks=(ConsoleSink(),),
         on_vm=SshAgent(reach),
+        hub_api=JupyterHubApi(reach, settings),
         hub_http=BrowserHubHttp(reach, settings),
         reach=reach,
     )

@@ -55,6 +55,20 @@ def _number(value: str) -> float:
     return number
 
 
+def _positive(value: str) -> int:
+    number = int(value)
+    if number < 1:
+        raise ValueError("must be 1 or more")
+    return number
+
+
+def _amount(value: str) -> float:
+    number = float(value)
+    if not number >= 0:
+        raise ValueError("must be 0 or more")
+    return number
+
+
 def _list(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
@@ -181,6 +195,53 @@ class Settings:
     max_hubs_per_owner: int = _setting("HUBLET_MAX_HUBS_PER_OWNER", _integer, "10", "Hubs one owner may have.")
     failed_keep_hours: int = _setting(
         "HUBLET_FAILED_KEEP_HOURS", _integer, "24", "How long a failed hub's evidence is kept before it is deleted."
+    )
+    min_idle_minutes: int = _setting(
+        "HUBLET_MIN_IDLE_MINUTES",
+        _positive,
+        "15",
+        "The least `idleMinutes`: JupyterHub hears of a person's last activity only every 5 minutes.",
+    )
+    stop_warning_minutes: int = _setting(
+        "HUBLET_STOP_WARNING_MINUTES", _positive, "30", "How long before a scheduled stop people are warned."
+    )
+    idle_warning_minutes: int = _setting(
+        "HUBLET_IDLE_WARNING_MINUTES",
+        _positive,
+        "10",
+        "How long before an idle stop people are warned; at most a third of the hub's idleMinutes.",
+    )
+    max_extend_hours: int = _setting(
+        "HUBLET_MAX_EXTEND_HOURS", _positive, "24", "How far `extend` may move the next stop away from now, hours."
+    )
+    expired_keep_days: int = _setting(
+        "HUBLET_EXPIRED_KEEP_DAYS",
+        _integer,
+        "7",
+        "How long a hub is kept, stopped, after its end date before it is deleted.",
+    )
+    max_lifetime_days: int = _setting(
+        "HUBLET_MAX_LIFETIME_DAYS",
+        _integer,
+        "0",
+        "The latest end date, days after the request; what names none gets this one. 0 = hubs may live for ever.",
+    )
+    monthly_budget: float = _setting(
+        "HUBLET_MONTHLY_BUDGET",
+        _amount,
+        "0",
+        "US dollars (retail) that one owner's hubs may cost in a calendar month (UTC): a warning at 80 %, no creates "
+        "and starts at 100 %. 0 = no limit.",
+    )
+    dead_mans_switch: str = _setting(
+        "HUBLET_DEAD_MANS_SWITCH",
+        _one_of("on", "off"),
+        "on",
+        "Whether each VM also has Azure's own daily shutdown shortly after its next scheduled stop, for the case that "
+        "this app is down then.",
+    )
+    clock_offset_file: str = _setting(
+        "HUBLET_CLOCK_OFFSET_FILE", _text, "", "File with seconds to add to the clock (simulated Azure only)."
     )
     redrive_s: float = _setting(
         "HUBLET_REDRIVE_SECONDS",

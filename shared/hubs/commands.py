@@ -6,11 +6,13 @@ Another owner's hub answers exactly like a missing one (`HubNotFound`).
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from shared.errors import ConcurrentUpdate, RetryableError, UserError
+from shared.errors import RetryableError, UserError
+from shared.hubs import budget
 from shared.hubs.dispatch import due_after, work_message
-from shared.hubs.goals import begin_deletion, operation_of
+from shared.hubs.goals import operation_of
 from shared.hubs.model import (
     HUB_NAME,
     RESERVED_NAME,
@@ -31,7 +33,6 @@ from shared.hubs.ports import (
     QuotaChanged,
 )
 from shared.hubs.states import Goal, HubState
-from shared.hubs.visit import Visit
 
 if TYPE_CHECKING:
     from shared.app import App
@@ -49,6 +50,17 @@ class IdempotencyRequest:
 
     key_sha256: str
     body_sha256: str
+
+    def record(self, hub: Hub, now: datetime) -> Idempotency:
+        """What is remembered of the answer: the hub and its generation."""
+        return Idempotency(
+            key=self.key_sha256,
+            body_sha256=self.body_sha256,
+            hub_id=hub.id,
+            hub_name=hub.name,
+            generation=hub.generation,
+            created_at=now,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +94,8 @@ async def create_hub(
 
     The order makes a lost accept impossible: message and due row first, then one transaction. A message whose row
     never comes is dropped after a minute; a row without a message cannot have been acknowledged.
-    Raises UserError `HubAlreadyExists`, `HubIsBeingDeleted`, `HubQuotaExceeded`, `IdempotencyKeyReused`, and
+    Raises UserError `HubAlreadyExists`, `HubIsBeingDeleted`, `HubQuotaExceeded`, `BudgetExceeded`,
+    `IdempotencyKeyReused`, and
     RetryableError when storage does not answer in time.
     """
     owner = principal.owner
@@ -92,7 +105,9 @@ async def create_hub(
         key = idempotency.key_sha256 if idempotency else None
         quota, remembered = await app.hubs.admission(owner, key, fresh=fresh)
         if remembered is not None and idempotency is not None:
-            return await _replay(app, principal, remembered, idempotency)
+            return await replay(app, owner, remembered, idempotency)
+        if (refusal := await budget.refusal(app, owner)) is not None:
+            raise refusal
         chosen = name or _free_name(owner, quota)
         try:
             await check_admission(app, owner, chosen, quota)
@@ -116,19 +131,8 @@ async def create_hub(
             from_state=None,
             to_state=str(hub.state),
         )
-        operation = operation_of(hub, "create", OperationStatus.NOT_STARTED)
-        record = (
-            Idempotency(
-                key=idempotency.key_sha256,
-                body_sha256=idempotency.body_sha256,
-                hub_id=hub.id,
-                hub_name=hub.name,
-                generation=hub.generation,
-                created_at=hub.created_at,
-            )
-            if idempotency
-            else None
-        )
+        operation = operation_of(hub, OperationStatus.NOT_STARTED)
+        record = idempotency.record(hub, hub.created_at) if idempotency else None
         try:
             stored = await app.hubs.create(
                 HubChange(hub=hub, events=(event,), operations=(operation,)),
@@ -223,22 +227,23 @@ async def _taken(app: "App", owner: str, name: str) -> UserError:
     )
 
 
-async def _replay(app: "App", principal: Principal, remembered: Idempotency, request: IdempotencyRequest) -> Created:
+async def replay(app: "App", owner: str, remembered: Idempotency, request: IdempotencyRequest) -> Created:
+    """The answer that was given to the same request. Raises UserError `IdempotencyKeyReused`, `HubNotFound`."""
     if not hmac.compare_digest(remembered.body_sha256, request.body_sha256):
         raise UserError(
             "IdempotencyKeyReused",
             "This Idempotency-Key was used before with another request body.",
             fix="Use a new key for a new request.",
         )
-    hub = await app.hubs.get(principal.owner, remembered.hub_name)
+    hub = await app.hubs.get(owner, remembered.hub_name)
     if hub is None or hub.id != remembered.hub_id:
-        gone = await app.hubs.gone(principal.owner, remembered.hub_id)
+        gone = await app.hubs.gone(owner, remembered.hub_id)
         if gone is None:
             raise not_found(remembered.hub_name)
         hub = gone.hub
-    operation = await app.hubs.operation(principal.owner, remembered.hub_id, remembered.generation)
+    operation = await app.hubs.operation(owner, remembered.hub_id, remembered.generation)
     if operation is None:
-        operation = operation_of(hub, "create", OperationStatus.NOT_STARTED)
+        operation = operation_of(hub, OperationStatus.NOT_STARTED)
     return Created(hub, operation, replayed=True)
 
 
@@ -246,9 +251,10 @@ async def _replay(app: "App", principal: Principal, remembered: Idempotency, req
 
 
 async def find_hub(app: "App", principal: Principal, name_or_id: str) -> Hub:
-    """The caller's hub by name or id; any hub by id for admins. Raises UserError `HubNotFound` otherwise.
+    """The caller's hub by name or id; any hub by id for admins; by id also one that is gone, as it was last, for 30
+    days. Raises UserError `HubNotFound` otherwise.
 
-    One point read for a name; a second one only for something that looks like an id.
+    One point read for a name; more only for something that looks like an id.
     """
     if HUB_NAME.fullmatch(name_or_id):
         hub = await app.hubs.get(principal.owner, name_or_id)
@@ -258,9 +264,12 @@ async def find_hub(app: "App", principal: Principal, name_or_id: str) -> Hub:
     if entry is None or not (principal.is_admin or entry.owner == principal.owner):
         raise not_found(name_or_id)
     hub = await app.hubs.get(entry.owner, entry.name)
-    if hub is None or hub.id != name_or_id:
+    if hub is not None and hub.id == name_or_id:
+        return hub
+    gone = await app.hubs.gone(entry.owner, name_or_id)
+    if gone is None:
         raise not_found(name_or_id)
-    return hub
+    return gone.hub
 
 
 async def list_hubs(app: "App", principal: Principal, *, owner: str | None = None) -> Sequence[Hub]:
@@ -298,39 +307,3 @@ async def find_operation(app: "App", principal: Principal, operation_id: str) ->
         gone = await app.hubs.gone(operation.owner, hub_id)
         hub = gone.hub if gone else None
     return operation, hub
-
-
-# ------------------------------------------------------------------ delete
-
-
-async def delete_hub(app: "App", principal: Principal, hub: Hub, *, request_id: str) -> tuple[Hub, Operation]:
-    """Sets the goal `deleted`: works in every state and wins over everything. Twice = the same operation.
-
-    Raises RetryableError when the row keeps changing.
-    """
-    for _ in range(CREATE_TRIES):
-        if hub.goal is Goal.DELETED:
-            known = await app.hubs.operation(hub.owner, hub.id, hub.generation)
-            return hub, known or operation_of(hub, "delete", OperationStatus.RUNNING)
-        changed, operation = await _ask_for_deletion(app, principal.owner, hub, request_id)
-        if changed is not None:
-            return changed, operation
-        fresh = await app.hubs.get(hub.owner, hub.name)
-        if fresh is None or fresh.id != hub.id:
-            raise not_found(hub.name)
-        hub = fresh
-    raise RetryableError("Busy", "The hub changes very often at the moment.", fix="Send it again.", retry_after_s=2)
-
-
-async def _ask_for_deletion(app: "App", actor: str, hub: Hub, request_id: str) -> tuple[Hub | None, Operation]:
-    visit = Visit(app, hub, actor=actor)
-    begin_deletion(visit, f"{actor} asked for the hub to be deleted.", request_id=request_id)
-    now = app.clock.now()
-    operation = visit.operations[-1]
-    await app.due.put(due_after(visit.hub, now, 0))
-    try:
-        await visit.checkpoint()
-    except ConcurrentUpdate:
-        return None, operation
-    await app.queue.put(work_message(visit.hub, now))
-    return visit.hub, operation

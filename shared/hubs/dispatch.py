@@ -9,6 +9,10 @@ from shared.hubs.ports import DueRow
 ROW_GRACE = timedelta(seconds=60)
 """How long a message may wait for its row: an accept has 15 s in all, so after this the row never comes."""
 
+LONGEST_DELAY = timedelta(days=6)
+"""Storage queues hide a message for at most 7 days
+(https://learn.microsoft.com/rest/api/storageservices/put-message)."""
+
 
 def work_message(hub: Hub, now: datetime) -> Message:
     """The message that lets a worker look at this hub in its present pass."""

@@ -13,14 +13,32 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.errors import ConcurrentUpdate, HubletError, RetryableError
-from shared.hubs import power, removal
+from shared.hubs import after_ready, power, removal
+from shared.hubs.agenda import Rules
 from shared.hubs.deadlines import deadline_passed, overdue
-from shared.hubs.decide import Begin, Deallocate, Expire, Fail, Remove, RunStep, Settle, decide
-from shared.hubs.dispatch import Drop, LookAgain, Run, due_after, fence, work_message
-from shared.hubs.goals import attempts_ended, begin_deletion, operation_of
+from shared.hubs.decide import (
+    Begin,
+    ClearAttempt,
+    Deallocate,
+    Expire,
+    Fail,
+    LookAtActivity,
+    PowerOff,
+    PowerOn,
+    Remove,
+    RunStep,
+    SetAutoShutdown,
+    Settle,
+    StartNow,
+    StopNow,
+    Warn,
+    decide,
+)
+from shared.hubs.dispatch import LONGEST_DELAY, Drop, LookAgain, Run, due_after, fence, work_message
+from shared.hubs.goals import attempts_ended, begin_deletion, operation_ended, operation_of
 from shared.hubs.model import Message, OperationStatus, Reason, StepName
 from shared.hubs.ports import IndexEntry
-from shared.hubs.states import HubEvent, HubState
+from shared.hubs.states import CREATING, HubEvent, HubState
 from shared.hubs.visit import Done, Step, Visit, Wait
 
 if TYPE_CHECKING:
@@ -44,6 +62,9 @@ VISIT_BUDGET_S = 25.0
 IN_PLACE_S = 8.0
 """Waits up to this long are spent in the visit: a message costs seven storage operations and up to 2 s of an idle
 host's polling pause (figures: docs/performance.md)."""
+
+ACTION_NEEDED = "ActionNeeded"
+"""A lock, a policy or a foreign group is in the way of a stop or a deletion."""
 
 type Steps = Mapping[StepName, Step]
 """The registry of steps (`shared.steps.STEPS`), handed in so that the domain does not know them."""
@@ -132,44 +153,95 @@ async def schedule_and_save(visit: Visit, after_s: float | None) -> None:
             app.due.put(due_after(visit.hub, now, delay, redrive_s=app.settings.redrive_s)),
         )
     elif visit.hub.next_look_at is not None:
-        wait = (visit.hub.next_look_at - now).total_seconds()
-        await app.due.put(due_after(visit.hub, now, max(wait, 0), redrive_s=0))
+        await _wake_up(visit, visit.hub.next_look_at)
     await visit.checkpoint()
+
+
+async def _wake_up(visit: Visit, at: datetime) -> None:
+    """For a settled hub: a due row for the timer, and a message that becomes visible to the second. The one that
+    comes second finds the pass gone. Too far away for a message = the due row alone."""
+    app, now = visit.app, visit.now
+    wait_s = max((at - now).total_seconds(), 1.0)
+    await app.due.put(due_after(visit.hub, now, wait_s, redrive_s=0))
+    if wait_s <= LONGEST_DELAY.total_seconds():
+        await app.queue.put(work_message(visit.hub, now), delay_s=wait_s)
 
 
 async def run_visit(visit: Visit, steps: Steps) -> float | None:
     """Decides and acts until something has to be waited for. Returns the seconds to wait, or None when settled."""
-    keep = timedelta(hours=visit.app.settings.failed_keep_hours)
+    rules = Rules.of(visit.app.settings)
     began = visit.now
     while True:
-        match decide(visit.hub, visit.now, failed_keep=keep):
+        generation = visit.hub.generation
+        outcome: Done | Wait = Done()
+        match decide(visit.hub, visit.now, rules):
             case Begin():
                 await _begin(visit)
+            case ClearAttempt():
+                outcome = await _guard(visit, removal.ensure_attempt_gone)
             case RunStep(step):
                 outcome = await _run_step(visit, steps[step])
-                if isinstance(outcome, Wait):
-                    if overdue(visit.hub, step, visit.now):
-                        await fail(visit, deadline_passed(step, visit.hub.step(step).last_error), step=step)
-                    elif not await _wait_in_place(visit, outcome, began):
-                        return outcome.after_s
+                if isinstance(outcome, Wait) and overdue(visit.hub, step, visit.now):
+                    await fail(visit, deadline_passed(step, visit.hub.step(step).last_error), step=step)
+                    outcome = Done()
             case Fail(reason):
                 await fail(visit, reason)
             case Deallocate():
                 outcome = await _guard(visit, power.ensure_deallocated)
-                if isinstance(outcome, Wait):
-                    return outcome.after_s
-            case Expire():
-                begin_deletion(visit, "The failed hub was kept for its time and is removed now.")
+            case PowerOff():
+                outcome = await _guard(visit, power.ensure_deallocated)
+                if isinstance(outcome, Done):
+                    after_ready.stopped(visit)
+                    await _index_state(visit)
+            case PowerOn():
+                outcome = await _power_on(visit)
+            case Warn(alerts):
+                after_ready.warn(visit, alerts)
+            case SetAutoShutdown(wanted):
+                await after_ready.set_auto_shutdown(visit, wanted)
+            case LookAtActivity():
+                await after_ready.look_at_activity(visit)
+            case StopNow(why):
+                after_ready.stop(visit, why)
+            case StartNow():
+                await after_ready.start_by_schedule(visit)
+            case Expire(message):
+                begin_deletion(visit, message)
             case Remove():
                 outcome = await _guard(visit, removal.ensure_gone)
-                if isinstance(outcome, Wait):
-                    return outcome.after_s
-                return None
+                if isinstance(outcome, Done):
+                    return None
             case Settle(look_at):
                 visit.update(next_look_at=look_at)
                 return None
+        if visit.hub.generation != generation:
+            await _index_state(visit)
+            return 0.0  # the new generation's message and due row must be there before its row is saved
+        if isinstance(outcome, Wait) and not await _wait_in_place(visit, outcome, began):
+            return outcome.after_s
         if (visit.now - began).total_seconds() > VISIT_BUDGET_S:
             return 0.0
+
+
+async def _power_on(visit: Visit) -> Done | Wait:
+    """Until the hub answers, or for as long as a start may take; then it is stopped again."""
+    try:
+        outcome = await power.ensure_answers(visit)
+    except ConcurrentUpdate:
+        raise
+    except RetryableError as error:
+        visit.remember(StepName.MACHINE, **{power.TROUBLE: error.message})
+        outcome = _not_now(visit, error)
+    except HubletError as error:
+        after_ready.start_failed(visit, Reason(code=error.code, message=error.message, fix=error.fix))
+        return Done()
+    if isinstance(outcome, Done):
+        after_ready.answers(visit)
+        await _index_state(visit)
+    elif visit.now > (visit.hub.goal_since or visit.hub.state_since) + power.START_LIMIT:
+        after_ready.start_failed(visit, after_ready.start_took_too_long(visit.hub))
+        return Done()
+    return outcome
 
 
 async def _wait_in_place(visit: Visit, wait: Wait, began: datetime) -> bool:
@@ -194,7 +266,7 @@ async def _begin(visit: Visit) -> None:
 
         visit.update(price=await price_of(app, hub.spec))
     visit.move(HubEvent.BEGIN, "A worker began to make the hub's Azure resources.")
-    visit.operations.append(operation_of(visit.hub, "create", OperationStatus.RUNNING))
+    visit.operations.append(operation_of(visit.hub, OperationStatus.RUNNING))
 
 
 async def _run_step(visit: Visit, step: Step) -> Done | Wait:
@@ -252,25 +324,32 @@ def retry_delay_s(visit: Visit, tries: int, retry_after_s: float | None) -> floa
 async def _guard(visit: Visit, ensure: "power.Ensure") -> Done | Wait:
     """Power and removal have no step record and no deadline: they are tried until they are seen done."""
     try:
-        return await ensure(visit)
+        outcome = await ensure(visit)
+        if isinstance(outcome, Done):
+            visit.no_condition(ACTION_NEEDED)
+        return outcome
     except ConcurrentUpdate:
         raise
     except RetryableError as error:
-        log.info("waiting", code=error.code)
-        age_s = (visit.now - visit.hub.state_since).total_seconds()
-        rarer_s = min(LONGEST_PAUSE_S, RARER_WITH_AGE * age_s) / visit.app.settings.poll_scale
-        return Wait(max(rarer_s, retry_delay_s(visit, 4, error.retry_after_s)), error.message)
+        return _not_now(visit, error)
     except HubletError as error:
         visit.update(operation=None)
-        visit.condition("ActionNeeded", f"{error.message} {error.fix}".strip())
+        visit.condition(ACTION_NEEDED, f"{error.message} {error.fix}".strip())
         log.error("blocked", code=error.code)
         return Wait(removal.BLOCKED_RETRY_S, error.message)
+
+
+def _not_now(visit: Visit, error: RetryableError) -> Wait:
+    log.info("waiting", code=error.code)
+    age_s = (visit.now - visit.hub.state_since).total_seconds()
+    rarer_s = min(LONGEST_PAUSE_S, RARER_WITH_AGE * age_s) / visit.app.settings.poll_scale
+    return Wait(max(rarer_s, retry_delay_s(visit, 4, error.retry_after_s)), error.message)
 
 
 async def _ready(visit: Visit, message: str) -> None:
     visit.move(HubEvent.VERIFIED, message)
     visit.update(ready_at=visit.now, attempts=attempts_ended(visit.hub, visit.now, "ready", None))
-    visit.operations.append(replace(operation_of(visit.hub, "create", OperationStatus.SUCCEEDED), ended_at=visit.now))
+    operation_ended(visit, OperationStatus.SUCCEEDED)
     await _index_state(visit)
 
 
@@ -285,9 +364,7 @@ async def fail(visit: Visit, reason: Reason, *, step: StepName | None = None) ->
     if step is not None:
         visit.record(replace(visit.hub.step(step), last_error=reason))
     visit.move(HubEvent.FAIL, reason.message, cause=reason)
-    visit.operations.append(
-        replace(operation_of(visit.hub, "create", OperationStatus.FAILED), ended_at=visit.now, error=reason)
-    )
+    operation_ended(visit, OperationStatus.FAILED, error=reason)
     log.warning("hub_failed", code=reason.code, step=str(step) if step else None)
     await _index_state(visit)
 
@@ -301,7 +378,8 @@ async def _index_state(visit: Visit) -> None:
 
 
 async def poisoned(app: "App", message: Message, cause: str) -> None:
-    """Five visits failed in a row: the hub is failed with the cause, and its machine stops billing.
+    """Five visits failed in a row: the hub is failed with the cause (a start is, and the hub stopped), and its machine
+    stops billing.
 
     A hub that is being deleted, or is settled, is only looked at again later: deletion is never given up. A message
     whose pass is over says nothing about the hub: another copy of it was worked on well.
@@ -311,15 +389,17 @@ async def poisoned(app: "App", message: Message, cause: str) -> None:
         return
     hub = found.hub
     visit = Visit(app, hub)
-    busy = (HubState.ACCEPTED, HubState.PROVISIONING, HubState.INSTALLING, HubState.VERIFYING)
     try:
-        if hub.state in busy:
-            reason = Reason(
-                code="WorkerGaveUp",
-                message="The service failed several times in a row while it worked on this hub.",
-                fix=f"Send this to whoever runs the service: hub {hub.id}, cause {cause[:200]}.",
-            )
+        reason = Reason(
+            code="WorkerGaveUp",
+            message="The service failed several times in a row while it worked on this hub.",
+            fix=f"Send this to whoever runs the service: hub {hub.id}, cause {cause[:200]}.",
+        )
+        if hub.state in CREATING:
             await fail(visit, reason)
+        elif hub.state is HubState.STARTING:
+            after_ready.start_failed(visit, reason)
+            await _index_state(visit)
         await schedule_and_save(visit, 60.0)
     except ConcurrentUpdate:
         log.info("visit_lost_race", hub_id=hub.id)

@@ -6,10 +6,11 @@ Times are aware UTC datetimes, sizes are in the unit their name says, money is U
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+from shared.hubs.meter import Meter
 from shared.hubs.states import Goal, HubState
 
 
@@ -77,18 +78,36 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Start and stop (wall clock, `HH:MM`; at least one) on days `mon`..`sun`. With both, start is before stop."""
+
+    days: tuple[str, ...]
+    start: str | None = None
+    stop: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Wall-clock stop and start (`HH:MM` in an IANA zone) on days `mon`..`sun`. Stored; not enforced yet."""
+    """When a hub starts and stops, in an IANA zone. `until`: the last local date it holds on. `skip`: local dates
+    without starts and stops. `stop`, `start` and `days` are one block in short, as older rows have it."""
 
     time_zone: str
     stop: str | None = None
     start: str | None = None
     days: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    until: date | None = None
+    skip: tuple[date, ...] = ()
+
+    @property
+    def all_blocks(self) -> tuple[Block, ...]:
+        short = (Block(days=self.days, start=self.start, stop=self.stop),) if self.stop or self.start else ()
+        return (*short, *self.blocks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
-    """What may be tried when Azure has no capacity. Stored; the capacity ladder does not walk it yet."""
+    """What may be tried when Azure has no capacity: `sizes` at a start. A create does not walk the ladder yet."""
 
     sizes: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
@@ -190,9 +209,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What Azure told us about the VM. NIC, public IP and disk get their names from ARM: read, never computed."""
+    """What Azure told us about the VM. NIC, public IP and disk get their names from ARM: read, never computed.
+
+    `size`: what it has since it was resized; None = as asked for. `missing_since`: since when Azure does not show it.
+    """
 
     vm_id: str | None = None
+    size: str | None = None
+    missing_since: datetime | None = None
     nic_id: str | None = None
     public_ip_id: str | None = None
     ip: str | None = None
@@ -249,6 +273,59 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    """What is known of people's activity. `rule_minutes`: after how many minutes without activity the machine itself
+    ends kernels and servers (set at `configure`; None = nothing was set)."""
+
+    rule_minutes: float | None = None
+    looked_at: datetime | None = None
+    look_again_at: datetime | None = None
+    no_server_since: datetime | None = None
+    misses: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTry:
+    """One size that was tried at a start, and why Azure refused it."""
+
+    size: str
+    at: datetime
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoShutdown:
+    """Azure's own daily shutdown of a VM. `time`: `HHMM` in UTC."""
+
+    enabled: bool
+    time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """What steers a hub after its first `ready`.
+
+    `cursor`: starts and stops of the schedule up to here are dealt with. `keep_until`: no scheduled or idle stop
+    before. `skipped_stop`: the one stop that was called off. `warned`: deadline by kind of warning that was given.
+    `stop_why`: what the last stop was for. `restart`: a restart is owed. `clearing`: the last attempt's resources go
+    first. `tries`: refusals of the start under way. `auto_shutdown`: as it was last written to Azure, and when writing
+    it is tried again.
+    """
+
+    cursor: datetime | None = None
+    keep_until: datetime | None = None
+    skipped_stop: datetime | None = None
+    warned: Mapping[str, datetime] = field(default_factory=dict)
+    stop_why: str = ""
+    restart: bool = False
+    clearing: bool = False
+    tries: tuple[StartTry, ...] = ()
+    idle: Idle = Idle()
+    auto_shutdown: AutoShutdown | None = None
+    auto_shutdown_retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hub:
     """The truth about one hub. `etag` belongs to the stored row it was read from; None = not stored yet."""
 
@@ -278,6 +355,10 @@ class Hub:
     ssh: SshAccess = SshAccess()
     url: str | None = None
     price: Price | None = None
+    meter: Meter = field(default_factory=Meter)
+    life: Life = field(default_factory=Life)
+    goal_since: datetime | None = None
+    operation_kind: str = "create"
     ready_at: datetime | None = None
     failed_at: datetime | None = None
     deallocated_at: datetime | None = None
@@ -300,8 +381,18 @@ class Hub:
         return self.id if self.attempt == 1 else f"{self.id}-a{self.attempt}"
 
     @property
+    def log_id(self) -> str:
+        """Where the installer log is kept: each attempt has its own."""
+        return self.dns_label
+
+    @property
     def operation_id(self) -> str:
         return f"{self.id}.{self.generation}"
+
+    @property
+    def size(self) -> str:
+        """The VM's size as it is, which a start may have changed."""
+        return self.machine.size or self.spec.size
 
     # ---- steps ----
     def step(self, name: StepName) -> StepRecord:
@@ -339,6 +430,25 @@ class Event:
     to_state: str | None = None
     step: str | None = None
     cause: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something to be told to people, in the outbox until it was delivered. `type` as in API.md, "What we send"."""
+
+    hub_id: str
+    owner: str
+    seq: int
+    type: str
+    at: datetime
+    hub_name: str
+    message: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The same at every delivery: who gets it twice can tell."""
+        return f"{self.hub_id}.{self.seq}"
 
 
 class OperationStatus(StrEnum):

@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.errors import FatalError
-from shared.hubs.goals import operation_of
+from shared.hubs.goals import operation_ended
 from shared.hubs.long_operation import run_long
-from shared.hubs.model import Hub, OperationStatus
-from shared.hubs.ports import GroupView, HubChange, IndexEntry
+from shared.hubs.meter import Billing
+from shared.hubs.model import Hub, InstallRecord, Machine, OperationStatus, SshAccess
+from shared.hubs.ports import GroupView, IndexEntry
 from shared.hubs.states import HubEvent
 from shared.hubs.tags import DEPLOYMENT, HUB, is_ours
 from shared.hubs.visit import Done, Visit, Wait
@@ -41,7 +42,32 @@ async def ensure_gone(visit: Visit) -> Done | Wait:
     early_s = _too_early_s(visit)
     if early_s > 0:
         return Wait(early_s, "a late write could still make something")
+    visit.bill(Billing.NOTHING)
     visit.move(HubEvent.GONE, "No Azure resource of this hub is left.")
+    return Done()
+
+
+async def ensure_attempt_gone(visit: Visit) -> Done | Wait:
+    """Deletes the present attempt's group, sees that it is gone, and begins the next attempt from nothing."""
+    hub = visit.hub
+    outcome = await _group_gone(visit, hub, await visit.app.identity.get())
+    if isinstance(outcome, Wait):
+        return outcome
+    visit.bill(Billing.NOTHING)
+    visit.tell("attempt", f"Nothing of attempt {hub.attempt} is left in Azure; attempt {hub.attempt + 1} begins.")
+    visit.steer(clearing=False)
+    visit.update(
+        attempt=hub.attempt + 1,
+        steps={},
+        operation=None,
+        machine=Machine(),
+        install=InstallRecord(),
+        host_public_keys=(),
+        ssh=SshAccess(),
+        acceptance=None,
+        url=None,
+        conditions=(),
+    )
     return Done()
 
 
@@ -82,7 +108,9 @@ def _check_ours(group: GroupView, hub: Hub, deployment: str) -> None:
 async def bury(visit: Visit) -> None:
     """The end: the row goes, `gone!` stays readable for 30 days, the operation succeeds, the quota is free again."""
     hub = visit.hub
-    done = replace(operation_of(hub, "delete", OperationStatus.SUCCEEDED), ended_at=visit.now)
+    operation_ended(visit, OperationStatus.SUCCEEDED)
     await visit.app.index.put(IndexEntry(hub_id=hub.id, owner=hub.owner, name=hub.name, state=str(hub.state)))
     visit.update(updated_at=visit.now)
-    await visit.app.hubs.bury(HubChange(hub=visit.hub, events=tuple(visit.events), operations=(done,)))
+    visit.notify("deleted", f"The hub '{hub.name}' is deleted; nothing of it is left in Azure.")
+    await visit.announce()
+    await visit.app.hubs.bury(visit.change())

@@ -12,6 +12,7 @@ class Goal(StrEnum):
     """What the owner wants."""
 
     RUNNING = "running"
+    STOPPED = "stopped"
     DELETED = "deleted"
 
 
@@ -23,6 +24,9 @@ class HubState(StrEnum):
     INSTALLING = "installing"
     VERIFYING = "verifying"
     READY = "ready"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    STARTING = "starting"
     FAILED = "failed"
     DELETING = "deleting"
     DELETED = "deleted"
@@ -35,7 +39,16 @@ class HubEvent(StrEnum):
     MACHINE_REACHABLE = "machine-reachable"
     INSTALLED = "installed"
     VERIFIED = "verified"
+    STOP = "stop"
+    DEALLOCATED = "deallocated"
+    START = "start"
+    RESTART = "restart"
+    ANSWERS = "answers"
+    START_FAILED = "start-failed"
+    FOUND_OFF = "found-off"
+    FOUND_ON = "found-on"
     FAIL = "fail"
+    RETRY = "retry"
     DELETE = "delete"
     GONE = "gone"
 
@@ -57,6 +70,8 @@ class IllegalTransition(Exception):
 
 _S, _E = HubState, HubEvent
 
+_STOP = "The owner, the schedule, the idle rule or the end date asked for a stop; the machine is being deallocated."
+_START = "The owner or the schedule asked for a start; the machine is being started."
 _FAIL = "A step failed for good or ran past its deadline; the cause is in `reason`."
 _DELETE = "The owner (or an expired keep time) asked for the hub to be deleted; this wins over everything."
 
@@ -71,6 +86,24 @@ TRANSITIONS: Mapping[tuple[HubState, HubEvent], Transition] = {
     (_S.VERIFYING, _E.VERIFIED): Transition(
         _S.READY, "A real login, a real server and a real notebook worked, and the machine was locked down."
     ),
+    (_S.READY, _E.STOP): Transition(_S.STOPPING, _STOP),
+    (_S.STARTING, _E.STOP): Transition(_S.STOPPING, _STOP),
+    (_S.STOPPED, _E.STOP): Transition(_S.STOPPING, "The machine was found billing although it should be off."),
+    (_S.STOPPING, _E.DEALLOCATED): Transition(
+        _S.STOPPED, "Azure shows the machine as deallocated: only disk and IP cost."
+    ),
+    (_S.STOPPED, _E.START): Transition(_S.STARTING, _START),
+    (_S.STOPPING, _E.START): Transition(_S.STARTING, _START),
+    (_S.READY, _E.RESTART): Transition(_S.STARTING, "The owner asked for a restart; people's files stay."),
+    (_S.STARTING, _E.ANSWERS): Transition(_S.READY, "The machine runs and JupyterHub answers at its URL."),
+    (_S.STARTING, _E.START_FAILED): Transition(
+        _S.STOPPING, "The machine could not be started in time; it is deallocated, its disk stays."
+    ),
+    (_S.READY, _E.FOUND_OFF): Transition(
+        _S.STOPPING, "Somebody or something outside of Hublet turned the machine off."
+    ),
+    (_S.STOPPED, _E.FOUND_ON): Transition(_S.STARTING, "Somebody outside of Hublet turned the machine on."),
+    (_S.FAILED, _E.RETRY): Transition(_S.PROVISIONING, "The owner asked for another attempt, from an empty start."),
     (_S.ACCEPTED, _E.FAIL): Transition(_S.FAILED, _FAIL),
     (_S.PROVISIONING, _E.FAIL): Transition(_S.FAILED, _FAIL),
     (_S.INSTALLING, _E.FAIL): Transition(_S.FAILED, _FAIL),
@@ -80,11 +113,20 @@ TRANSITIONS: Mapping[tuple[HubState, HubEvent], Transition] = {
     (_S.INSTALLING, _E.DELETE): Transition(_S.DELETING, _DELETE),
     (_S.VERIFYING, _E.DELETE): Transition(_S.DELETING, _DELETE),
     (_S.READY, _E.DELETE): Transition(_S.DELETING, _DELETE),
+    (_S.STOPPING, _E.DELETE): Transition(_S.DELETING, _DELETE),
+    (_S.STOPPED, _E.DELETE): Transition(_S.DELETING, _DELETE),
+    (_S.STARTING, _E.DELETE): Transition(_S.DELETING, _DELETE),
     (_S.FAILED, _E.DELETE): Transition(_S.DELETING, _DELETE),
     (_S.DELETING, _E.GONE): Transition(_S.DELETED, "An empty list of the hub's Azure resources was seen."),
 }
 
-STABLE: frozenset[HubState] = frozenset({HubState.READY, HubState.FAILED, HubState.DELETED})
+STABLE: frozenset[HubState] = frozenset({HubState.READY, HubState.STOPPED, HubState.FAILED, HubState.DELETED})
+"""States with no operation under way."""
+
+CREATING: frozenset[HubState] = frozenset(
+    {HubState.ACCEPTED, HubState.PROVISIONING, HubState.INSTALLING, HubState.VERIFYING}
+)
+"""States before the first `ready` (or of another attempt at it)."""
 
 
 def next_state(state: HubState, event: HubEvent) -> HubState:

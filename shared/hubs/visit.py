@@ -6,12 +6,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.errors import ConcurrentUpdate
-from shared.hubs.model import Condition, Event, Hub, Operation, Reason, StepName, StepRecord
-from shared.hubs.ports import HubChange, HubSecrets
+from shared.hubs import meter
+from shared.hubs.meter import Billing
+from shared.hubs.model import Condition, Event, Hub, Notice, Operation, Price, Reason, StepName, StepRecord
+from shared.hubs.ports import HubChange, HubSecrets, Idempotency, NoticeRef
 from shared.hubs.states import HubEvent, next_state
 
 if TYPE_CHECKING:
     from shared.app import App
+
+NOTICE_DELAY_S = 2.0
+"""The row is there some ten milliseconds after its message."""
 
 WORKER = "hublet"
 """The actor of everything a worker does by itself."""
@@ -50,6 +55,9 @@ class Visit:
     actor: str = WORKER
     events: list[Event] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    idempotency: Idempotency | None = None
+    """The request this change answers, remembered in the same transaction."""
     saved: Hub | None = None
     """What this visit saved last: while it is there, no other worker can be ahead of it unseen."""
     _secrets: HubSecrets | None = None
@@ -86,12 +94,47 @@ class Visit:
         if not known:
             self.tell("condition", f"{kind}: {message}")
 
-    def move(self, event: HubEvent, message: str, *, cause: Reason | None = None) -> None:
+    def move(self, event: HubEvent, message: str, *, cause: Reason | None = None, actor: str | None = None) -> None:
         """Takes the transition the table lists for this event. Raises IllegalTransition."""
         before = self.hub.state
         after = next_state(before, event)
         self.update(state=after, state_since=self.now)
-        self._append("state", message, cause=cause, from_state=str(before))
+        self._append("state", message, cause=cause, from_state=str(before), actor=actor)
+
+    def no_condition(self, kind: str) -> None:
+        """Takes a condition back; told in the history when it was shown."""
+        if any(c.type == kind for c in self.hub.conditions):
+            self.hub = self.hub.without_condition(kind)
+            self.tell("condition", f"{kind} is over.")
+
+    def steer(self, **changes: Any) -> None:
+        """Replaces fields of the hub's `life`."""
+        self.update(life=replace(self.hub.life, **changes))
+
+    def bill(self, billing: Billing) -> None:
+        """From now on this much of the hub bills."""
+        self.update(meter=meter.switched(self.hub.meter, billing, self.hub.price, self.now))
+
+    def reprice(self, price: Price | None) -> None:
+        """From now on this price holds; what was billed until now is billed at the old one."""
+        self.update(meter=meter.settled(self.hub.meter, self.hub.price, self.now), price=price)
+
+    def notify(self, kind: str, message: str, **data: Any) -> None:
+        """Puts a notice into the outbox, with the change it tells of. `kind` without prefix: `stopping-soon`."""
+        seq = self.hub.event_seq + 1
+        self.hub = replace(self.hub, event_seq=seq)
+        self.notices.append(
+            Notice(
+                hub_id=self.hub.id,
+                owner=self.hub.owner,
+                seq=seq,
+                type=f"io.hublet.hub.{kind}.v1",
+                at=self.now,
+                hub_name=self.hub.name,
+                message=message,
+                data=data,
+            )
+        )
 
     def _append(
         self,
@@ -101,6 +144,7 @@ class Visit:
         step: StepName | None = None,
         cause: Reason | None = None,
         from_state: str | None,
+        actor: str | None = None,
     ) -> None:
         seq = self.hub.event_seq + 1
         self.hub = replace(self.hub, event_seq=seq)
@@ -108,7 +152,7 @@ class Visit:
             Event(
                 seq=seq,
                 at=self.now,
-                actor=self.actor,
+                actor=actor or self.actor,
                 kind=kind,
                 message=message,
                 from_state=from_state,
@@ -122,15 +166,34 @@ class Visit:
         """Saves what is known so far, on the hub's ETag. Call it before a request that spends money or cannot be
         found again. Raises ConcurrentUpdate when another worker was faster: then nothing must be begun."""
         self.update(updated_at=self.now)
-        change = HubChange(hub=self.hub, events=tuple(self.events), operations=tuple(self.operations))
+        await self.announce()
+        change = self.change()
         self.hub = await self.app.hubs.commit(change)
         self.events.clear()
         self.operations.clear()
+        self.notices.clear()
+        self.idempotency = None
         self.saved = self.hub
+
+    def change(self) -> HubChange:
+        return HubChange(
+            hub=self.hub,
+            events=tuple(self.events),
+            operations=tuple(self.operations),
+            notices=tuple(self.notices),
+            idempotency=self.idempotency,
+        )
+
+    async def announce(self) -> None:
+        """Messages for the notices that are about to be stored: first, so that no crash can lose one. A message
+        without its row is dropped after a minute."""
+        for notice in self.notices:
+            ref = NoticeRef(owner=notice.owner, hub_id=notice.hub_id, seq=notice.seq, first_seen=self.now)
+            await self.app.notices.put(ref, delay_s=NOTICE_DELAY_S)
 
     async def keep(self) -> None:
         """`checkpoint` if there is anything new."""
-        if self.events or self.operations or self.saved != self.hub:
+        if self.events or self.operations or self.notices or self.saved != self.hub:
             await self.checkpoint()
 
     async def make_sure(self) -> None:

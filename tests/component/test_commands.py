@@ -6,11 +6,10 @@ from datetime import timedelta
 import pytest
 
 from shared.errors import RetryableError, UserError
-from shared.hubs import api_tokens, commands, handout
+from shared.hubs import api_tokens, commands, handout, steer
 from shared.hubs.commands import IdempotencyRequest
 from shared.hubs.model import OperationStatus, Principal, Role
 from shared.hubs.states import Goal, HubState
-from shared.hubs.ticks import tick
 from tests.support.builders import a_hub, a_spec
 from tests.support.world import ADMIN, OWNER, World
 
@@ -43,7 +42,7 @@ async def test_a_create_is_durable_before_it_answers():
     assert created.hub.state is HubState.ACCEPTED
     assert created.operation.status is OperationStatus.NOT_STARTED
     assert world.storage.hubs.only_hub().id == created.hub.id
-    assert [queued.message.hub_id for queued in world.storage.queue.sent] == [created.hub.id]
+    assert [queued.hub_message.hub_id for queued in world.storage.queue.sent] == [created.hub.id]
     assert [row.hub_id for row in world.storage.due.rows.values()] == [created.hub.id]
 
 
@@ -175,10 +174,10 @@ async def test_an_odd_operation_id_is_not_found(odd: str):
 async def test_deleting_twice_is_one_operation():
     world = World()
     created = await create(world)
-    first_hub, first = await commands.delete_hub(world.app, OWNER, created.hub, request_id="d")
-    again, second = await commands.delete_hub(world.app, OWNER, first_hub, request_id="d")
-    assert first.id == second.id
-    assert again.goal is Goal.DELETED
+    first = await steer.delete_hub(world.app, created.hub, world.asking())
+    again = await steer.delete_hub(world.app, first.hub, world.asking())
+    assert first.operation.id == again.operation.id
+    assert again.hub.goal is Goal.DELETED
 
 
 async def test_a_delete_cancels_the_create():
@@ -195,8 +194,8 @@ async def test_a_delete_with_an_old_row_still_wins():
     created = await create(world)
     await world.run(lambda: world.storage.hubs.only_hub().state is not HubState.ACCEPTED)
     stale = replace(created.hub, state=HubState.ACCEPTED)
-    hub, _ = await commands.delete_hub(world.app, OWNER, stale, request_id="d")
-    assert hub.goal is Goal.DELETED
+    answered = await steer.delete_hub(world.app, stale, world.asking())
+    assert answered.hub.goal is Goal.DELETED
 
 
 # ---- hand out
@@ -237,7 +236,7 @@ async def test_a_secret_that_was_handed_out_is_erased_by_the_timer_even_if_nobod
     hub, _ = await hub_with_secrets(world)
     await handout.hand_out(world.app, OWNER, hub, what)
     world.clock.advance(timedelta(minutes=10))
-    await tick(world.app)
+    await world.tick()
     kept = await world.app.secrets.get(hub.owner, hub.id)
     assert kept is not None
     assert (kept.owner_private_key if what == "ssh-key" else kept.admin_password) is None

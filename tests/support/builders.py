@@ -14,11 +14,14 @@ from shared.hubs.model import (
     Hub,
     HubSpec,
     InstallRecord,
+    Life,
     Machine,
     Message,
+    Notice,
     Operation,
     OperationStatus,
     Price,
+    Schedule,
     SshAccess,
     StepRecord,
 )
@@ -114,6 +117,34 @@ def a_ready_hub(**changes: Any) -> Hub:
     return replace(ready, **changes)
 
 
+def a_stopped_hub(**changes: Any) -> Hub:
+    """The same hub, stopped by its owner an hour after it was ready: deallocated, no stop or start left undone."""
+    asked = MONDAY_MORNING + timedelta(minutes=68)
+    seen = asked + timedelta(minutes=2)
+    ready = a_ready_hub(**{key: changes.pop(key) for key in ("name", "id") if key in changes})
+    stopped = replace(
+        ready,
+        state=HubState.STOPPED,
+        goal=Goal.STOPPED,
+        generation=2,
+        pass_number=4,
+        updated_at=seen,
+        state_since=seen,
+        deallocated_at=seen,
+        goal_since=asked,
+        operation_kind="stop",
+        life=Life(cursor=asked, stop_why="asked for"),
+        event_seq=16,
+    )
+    return replace(stopped, **changes)
+
+
+def a_schedule(**changes: Any) -> Schedule:
+    """A class: weekdays from 08:30 to 19:00 in Berlin, which is 07:30 to 18:00 UTC in winter."""
+    plan = Schedule(time_zone="Europe/Berlin", start="08:30", stop="19:00", days=("mon", "tue", "wed", "thu", "fri"))
+    return replace(plan, **changes)
+
+
 def an_event(seq: int = 1, **changes: Any) -> Event:
     event = Event(
         seq=seq,
@@ -124,6 +155,20 @@ def an_event(seq: int = 1, **changes: Any) -> Event:
         to_state="accepted",
     )
     return replace(event, **changes)
+
+
+def a_notice(seq: int = 2, **changes: Any) -> Notice:
+    notice = Notice(
+        hub_id=HUB_ID,
+        owner=OWNER,
+        seq=seq,
+        type="io.hublet.hub.stopping-soon.v1",
+        at=MONDAY_MORNING,
+        hub_name=HUB_NAME,
+        message="The hub stops in 15 minutes.",
+        data={"minutes": 15},
+    )
+    return replace(notice, **changes)
 
 
 def an_operation(**changes: Any) -> Operation:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from shared.clock import Clock
 from shared.errors import HubletError, RetryableError
-from shared.hubs.ports import Endpoint, SshProbe, SshTarget, TlsCheck
+from shared.hubs.ports import Activity, Endpoint, HubAccess, Server, SshProbe, SshTarget, TlsCheck
 from shared.hubs.vm_errors import AuthenticationRefused, HostKeyMismatch, VmUnreachable
 from tests.support.fake_machine import FakeMachine
 
@@ -93,10 +94,12 @@ class FakeOnVm:
 
 class FakeHubHttp:
     """The port `HubHttp` over the machines of a FakeOnVm. `certificate_looks` = looks at TLS until it is there (None =
-    never, for `certificate_problem`); `server_looks` = asks until a server is ready."""
+    never, for `certificate_problem`); `server_looks` = asks until a server is ready. `reachable`: whether the machine
+    runs at all."""
 
     def __init__(self, on_vm: FakeOnVm) -> None:
         self.on_vm = on_vm
+        self.reachable: Callable[[], bool] = lambda: True
         self.certificate_looks: int | None = 0
         self.certificate_problem = "the proxy's own default certificate"
         self.server_looks = 1
@@ -111,10 +114,13 @@ class FakeHubHttp:
 
     async def api_version(self, url: str) -> str | None:
         self._called("api_version")
-        return "5.5.4" if any(machine.installed for machine in self.on_vm.machines.values()) else None
+        installed = any(machine.installed for machine in self.on_vm.machines.values())
+        return "5.5.4" if installed and self.reachable() else None
 
     async def tls(self, fqdn: str) -> TlsCheck:
         self._called("tls")
+        if not self.reachable():
+            return TlsCheck(ok=False, reason="port 443 does not answer (ConnectionRefusedError)")
         self.tls_calls.append(fqdn)
         if self.certificate_looks is not None and len(self.tls_calls) > self.certificate_looks:
             return TlsCheck(ok=True)
@@ -149,11 +155,79 @@ class FakeHubHttp:
                 raise error
 
     def _log_in(self, user: str) -> FakeMachine:
+        if not self.reachable():
+            raise RetryableError("HubUnreachable", "The hub does not answer.")
         for machine in self.on_vm.machines.values():
             machine.settle()
             if user in machine.hub_users and user in machine.passwords:
                 return machine
         raise RetryableError("HubLoginRefused", "The hub refused the login.")
+
+
+EVERY_HUB = ""
+
+
+@dataclass(slots=True)
+class _Seat:
+    active_at: datetime | None
+    pending: bool
+
+
+class FakeHubApi:
+    """The port `HubApi`: who has a server on which machine, and since when they do nothing, by the fake clock.
+
+    `host` is the machine's address or its URL's name; left out, the person is on every hub (a test with one hub has no
+    need to name it). `reachable`: whether the machine runs. `asked`: every access that was used.
+    """
+
+    def __init__(self, on_vm: FakeOnVm) -> None:
+        self.clock = on_vm.clock
+        self.reachable: Callable[[], bool] = lambda: True
+        self.asked: list[HubAccess] = []
+        self._seats: dict[tuple[str, str], _Seat] = {}
+        self._planted: list[HubletError] = []
+
+    # -- what people (and Jupyter's rules) do
+    def start_server(self, user: str, *, host: str = EVERY_HUB, pending: bool = False) -> None:
+        """A server counts as active when it starts. `pending`: it is still starting, and was never active."""
+        self._seats[host, user] = _Seat(None if pending else self.clock.now(), pending)
+
+    def active(self, user: str, *, host: str = EVERY_HUB) -> None:
+        """They do something now."""
+        assert (host, user) in self._seats, f"{user} has no server"
+        self._seats[host, user] = _Seat(self.clock.now(), pending=False)
+
+    def stop_server(self, user: str, *, host: str = EVERY_HUB) -> None:
+        """It ends; ended already is fine."""
+        self._seats.pop((host, user), None)
+
+    def stop_all(self) -> None:
+        """The machine went off, and every server with it."""
+        self._seats.clear()
+
+    def fail_next(self, error: HubletError, times: int = 1) -> None:
+        """The next `times` looks raise `error`."""
+        self._planted.extend([error] * times)
+
+    # -- the port
+    async def activity(self, access: HubAccess) -> Activity:
+        self.asked.append(access)
+        if self._planted:
+            raise self._planted.pop(0)
+        if not self.reachable():
+            raise RetryableError("HubUnreachable", "The hub does not answer.")
+        places = {EVERY_HUB, urlsplit(access.url).hostname or EVERY_HUB}
+        places |= {access.tunnel.host} if access.tunnel else set()
+        return Activity(
+            servers=tuple(
+                Server(user=user, idle_s=self._idle_s(seat), pending=seat.pending)
+                for (host, user), seat in sorted(self._seats.items())
+                if host in places
+            )
+        )
+
+    def _idle_s(self, seat: _Seat) -> float | None:
+        return None if seat.active_at is None else (self.clock.now() - seat.active_at).total_seconds()
 
 
 def _evaluate(node: ast.expr) -> int:

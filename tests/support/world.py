@@ -1,20 +1,25 @@
 """A whole deployment in virtual time: the real domain code over fakes with memory, driven by queue and timer."""
 
 import inspect
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.app import App
-from shared.hubs import commands
+from shared.hubs import commands, steer
+from shared.hubs.audit import audit
 from shared.hubs.lifecycle import advance, poisoned
-from shared.hubs.model import Hub, HubSpec, Message, Principal, Role
+from shared.hubs.messages import DueBatch
+from shared.hubs.model import Hub, HubSpec, Message, Notice, Operation, Principal, Role
+from shared.hubs.notify import deliver
 from shared.hubs.states import HubState
-from shared.hubs.ticks import tick
+from shared.hubs.sweep import sweep
+from shared.hubs.ticks import drive, tick
 from shared.settings import Settings
 from shared.steps import STEPS
 from tests.support.builders import a_spec, some_settings
-from tests.support.clock import FakeClock
+from tests.support.clock import MONDAY_MORNING, FakeClock
 from tests.support.fake_arm import (
     FakeCatalog,
     FakeCloud,
@@ -22,10 +27,11 @@ from tests.support.fake_arm import (
     FakeGroups,
     FakeLongOperations,
     FakeNetwork,
+    FakeShutdowns,
 )
 from tests.support.fake_chance import FakeEntropy, FakeKeyMaker
 from tests.support.fake_storage import Queued, fake_storage
-from tests.support.fake_vm import FakeHubHttp, FakeOnVm, FakeReach
+from tests.support.fake_vm import FakeHubApi, FakeHubHttp, FakeOnVm, FakeReach
 from tests.support.tape import Crash
 
 OWNER = Principal("jaydoe")
@@ -71,8 +77,34 @@ class _Watched:
         return watched
 
 
+class MemorySink:
+    """A sink that keeps what it was given."""
+
+    name = "memory"
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+
+    async def deliver(self, notice: Notice) -> None:
+        self.notices.append(notice)
+
+    def of(self, kind: str) -> list[Notice]:
+        """Those of one type, named without prefix and version."""
+        return [notice for notice in self.notices if notice.type == f"io.hublet.hub.{kind}.v1"]
+
+
+@dataclass
+class _Timer:
+    every: timedelta
+    fire: Callable[[App], Awaitable[object]]
+    next_at: datetime
+
+
 class World:
-    """One deployment. `lease_s`: how long a message stays hidden when its worker dies."""
+    """One deployment. `lease_s`: how long a message stays hidden when its worker dies. `start`: when time begins.
+
+    `down` stops workers and timers, as if the app were not there; Azure and people go on.
+    """
 
     def __init__(
         self,
@@ -82,15 +114,22 @@ class World:
         lease_s: float = 600,
         seed: int = 1,
         durations: dict[str, float] | None = None,
+        start: datetime = MONDAY_MORNING,
+        through_json: bool = True,
     ) -> None:
-        self.clock = FakeClock()
-        self.storage = fake_storage(self.clock)
+        self.clock = FakeClock(start)
+        self.storage = fake_storage(self.clock, through_json=through_json)
         self.cloud = FakeCloud(self.clock, **(durations or {}))
         self.on_vm = FakeOnVm(self.clock)
         self.hub_http = FakeHubHttp(self.on_vm)
+        self.hub_http.reachable = self._machine_runs
+        self.people = FakeHubApi(self.on_vm)
+        self.people.reachable = self._machine_runs
+        self.told = MemorySink()
         self.lease_s = lease_s
         self.crashes: list[str] = []
         self.delivered = 0
+        self.down = False
         self.on_vm.port_open = self._control_plane_may_enter
         ports: dict[str, Any] = {
             **self.storage.ports(),
@@ -98,8 +137,10 @@ class World:
             "network": FakeNetwork(self.cloud),
             "compute": FakeCompute(self.cloud),
             "operations": FakeLongOperations(self.cloud),
+            "shutdowns": FakeShutdowns(self.cloud),
             "catalog": FakeCatalog(self.cloud),
             "on_vm": self.on_vm,
+            "hub_api": self.people,
             "hub_http": self.hub_http,
             "reach": FakeReach(),
         }
@@ -110,8 +151,18 @@ class World:
             clock=self.clock,
             entropy=FakeEntropy(seed),
             keys=FakeKeyMaker(),
+            sinks=(self.told,),
             **ports,
         )
+        self.timers = [
+            _Timer(timedelta(minutes=1), tick, start),
+            _Timer(timedelta(minutes=5), sweep, start + timedelta(seconds=30)),
+            _Timer(timedelta(hours=1), audit, start + timedelta(minutes=7)),
+        ]
+
+    def _machine_runs(self) -> bool:
+        vms = self.cloud.vms()  # none: a test of a step that needs no Azure
+        return not vms or any(vm.power == "running" for vm in vms)
 
     def _control_plane_may_enter(self, host: str) -> bool:
         """Port 22 as the control plane sees it: open while a rule of the hub's security group lets it in."""
@@ -129,40 +180,102 @@ class World:
         )
         return created.hub
 
+    def asking(self, principal: Principal = OWNER) -> steer.Request:
+        return steer.Request(principal=principal, request_id="r2")
+
     async def delete(self, hub: Hub, *, principal: Principal = OWNER) -> Hub:
         fresh = await self.app.hubs.get(hub.owner, hub.name)
-        deleted, _ = await commands.delete_hub(self.app, principal, fresh or hub, request_id="r2")
-        return deleted
+        return (await steer.delete_hub(self.app, fresh or hub, self.asking(principal))).hub
+
+    async def stop(self) -> Hub:
+        """The owner asks for the only hub to be stopped."""
+        return (await steer.stop_hub(self.app, self.hub, self.asking())).hub
+
+    async def start(self) -> Hub:
+        return (await steer.start_hub(self.app, self.hub, self.asking())).hub
+
+    @property
+    def hub(self) -> Hub:
+        """The only hub, as it is stored now."""
+        return self.storage.hubs.only_hub()
+
+    def operation(self) -> Operation:
+        """The operation of the only hub's present generation."""
+        hub = self.hub
+        return self.storage.hubs.operations[hub.owner, hub.id, hub.generation]
+
+    def said(self, kind: str) -> list[str]:
+        """The messages of one kind of event of the only hub, oldest first."""
+        history = self.storage.hubs.history[self.hub.owner, self.hub.id]
+        return [history[seq].message for seq in sorted(history) if history[seq].kind == kind]
 
     # ---- what the platform does
-    async def deliver(self, message: Message) -> None:
+    async def deliver(self, message: Message | DueBatch) -> None:
         """One worker takes one message; when it dies, the message comes back after its lease."""
         self.delivered += 1
         try:
-            await advance(self.app, STEPS, message)
+            if isinstance(message, DueBatch):
+                await drive(self.app, message.rows)
+            else:
+                await advance(self.app, STEPS, message)
         except Crash as crash:
             self.crashes.append(str(crash))
             visible_at = self.clock.now() + timedelta(seconds=self.lease_s)
             self.storage.queue.waiting.append(Queued(message, visible_at))
 
-    async def run(self, until: Callable[[], bool], *, limit_s: float = 6 * 3600) -> None:
-        """Delivers what is visible, ticks every minute, lets time pass; stops when `until` holds or time is up."""
+    async def run(self, until: Callable[[], bool] = lambda: False, *, limit_s: float = 6 * 3600) -> None:
+        """Delivers what is visible, fires the timers, lets time pass; stops when `until` holds or time is up."""
         end = self.clock.now() + timedelta(seconds=limit_s)
-        next_tick = self.clock.now()
         while not until() and self.clock.now() < end:
-            if self.clock.now() >= next_tick:
-                next_tick = self.clock.now() + timedelta(seconds=60)
-                try:
-                    await tick(self.app)
-                except Crash as crash:
-                    self.crashes.append(str(crash))
-            message = self.storage.queue.take()
-            if message is not None:
-                await self.deliver(message)
+            if self.down:
+                self.clock.advance_to(min(end, self.clock.now() + timedelta(minutes=1)))
+                self.cloud.settle()
                 continue
-            visible = self.storage.queue.next_visible_at()
-            following = min(filter(None, (visible, next_tick)))
-            self.clock.advance_to(max(following, self.clock.now() + timedelta(milliseconds=100)))
+            for timer in self.timers:
+                await self._fire(timer)
+            if await self._work():
+                continue
+            visible = (self.storage.queue.next_visible_at(), self.storage.notices.next_visible_at())
+            following = min(moment for moment in (*visible, *(timer.next_at for timer in self.timers)) if moment)
+            self.clock.advance_to(min(end, max(following, self.clock.now() + timedelta(milliseconds=100))))
+
+    async def tick(self) -> int:
+        """The minute timer, and the worker that takes what it hands over; returns how many hubs were queued."""
+        await tick(self.app)
+        batches = [one for one in self.storage.queue.waiting if isinstance(one.message, DueBatch)]
+        queued = 0
+        for one in batches:
+            self.storage.queue.waiting.remove(one)
+            assert isinstance(one.message, DueBatch)
+            queued += await drive(self.app, one.message.rows)
+        return queued
+
+    async def _fire(self, timer: _Timer) -> None:
+        """Late is once: what was missed while the app was down is not made up for."""
+        now = self.clock.now()
+        if now < timer.next_at:
+            return
+        while timer.next_at <= now:
+            timer.next_at += timer.every
+        try:
+            await timer.fire(self.app)
+        except Crash as crash:
+            self.crashes.append(str(crash))
+
+    async def _work(self) -> bool:
+        message = self.storage.queue.take()
+        if message is not None:
+            await self.deliver(message)
+            return True
+        ref = self.storage.notices.take()
+        if ref is None:
+            return False
+        try:
+            await deliver(self.app, ref)
+        except Crash as crash:
+            self.crashes.append(str(crash))
+            await self.storage.notices.put(ref, delay_s=self.lease_s)
+        return True
 
     async def run_to_rest(self, *states: HubState, limit_s: float = 6 * 3600) -> Hub:
         """Runs until the only hub is in one of `states`; returns it."""

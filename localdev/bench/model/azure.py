@@ -1,7 +1,7 @@
 """The simulated Azure without a socket, under the real ARM adapters and the unmodified SDKs."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from shared.adapters.arm.groups import ArmResourceGroups
 from shared.adapters.arm.network import ArmNetwork
 from shared.adapters.arm.operations import ArmLongOperations
 from shared.adapters.arm.prices import RetailPrices
+from shared.adapters.arm.shutdowns import ArmDailyShutdowns
 from shared.hubs.ports import Cache
 from shared.settings import Settings
 from tests.support.arm_wire import Answer, Sent, StaticCredential, WireTransport
@@ -81,6 +82,8 @@ class ModelAzure:
             HUBLET_EGRESS_CIDRS=f"{EGRESS}/32",
         )
         self.requests: list[ArmRequest] = []
+        self.before_request: Callable[[ArmRequest], Awaitable[None]] | None = None
+        """Whatever else happens in the world while a worker asks Azure."""
         self._timeline: Timeline | None = None
         self._told: set[str] = set()
         self._groups_written = 0
@@ -95,6 +98,7 @@ class ModelAzure:
         self.simulator.services.rng.seed(random.Random(seed).getrandbits(64))
         self._credential.token, _ = self.simulator.identity.issue("https://management.azure.com")
         self.requests = []
+        self.before_request = None
         self._timeline, self._groups_written = timeline, 0
         self._told.clear()
 
@@ -105,12 +109,16 @@ class ModelAzure:
             "network": ArmNetwork(self._arm),
             "compute": ArmCompute(self._arm),
             "operations": ArmLongOperations(self._arm),
+            "shutdowns": ArmDailyShutdowns(self._arm),
             "catalog": RetailCatalog(self._arm, cache, self.settings, self.clock, prices=prices),
         }
 
     async def _answer(self, sent: Sent) -> Answer:
         self._wire.sent.clear()
-        self.requests.append(ArmRequest(self.clock.now(), sent.method, sent.path))
+        request = ArmRequest(self.clock.now(), sent.method, sent.path)
+        self.requests.append(request)
+        if self.before_request is not None:
+            await self.before_request(request)
         response = await self.simulator.handle(sent.method, sent.path, sent.query, sent.headers, sent.body)
         for operation in self.simulator.services.operations.running():
             if operation.id not in self._told and self._timeline is not None:

@@ -12,6 +12,8 @@ class VirtualClock:
 
     time_scale = 1.0
     """Azure's work takes its nominal time (read by the simulated Azure)."""
+    offset = timedelta()
+    """Nothing is ahead of anything: the model has one time."""
 
     def __init__(self) -> None:
         self._now = START
@@ -21,12 +23,18 @@ class VirtualClock:
     def now(self) -> datetime:
         return self._now
 
+    def wall(self) -> datetime:
+        return self._now
+
     def restart(self, rng: random.Random) -> None:
         """Another hub, another moment of the hour."""
         self._now = START + timedelta(seconds=rng.uniform(0, 3600))
 
     def advance(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
+
+    def move(self, seconds: float) -> None:
+        self.advance(seconds)
 
     async def sleep(self, seconds: float) -> None:
         await self.pass_to(self._now + timedelta(seconds=seconds))

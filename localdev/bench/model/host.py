@@ -19,8 +19,10 @@ from localdev.host.backoff import PollingBackoff
 from localdev.paths import ROOT
 from shared.app import App
 from shared.hubs.lifecycle import advance
+from shared.hubs.messages import DueBatch
 from shared.hubs.model import Message
-from shared.hubs.ticks import tick
+from shared.hubs.notify import deliver
+from shared.hubs.ticks import drive, tick
 from shared.steps import STEPS
 from tests.support.fake_storage import FakeStorage
 
@@ -65,9 +67,15 @@ class ModelHost:
             await self._look()
 
     async def finish_ticks(self) -> None:
-        """Lets the timer forget the due rows that are left over."""
+        """Lets the timer forget the due rows that are left over, and notices be delivered."""
         await self._clock.sleep(3 * TICK.total_seconds())
         await tick(self._app)
+        while (message := self._storage.queue.take()) is not None:
+            await self._deliver(message)
+        while (ref := self._storage.notices.take()) is not None:
+            self._bill.queue("host.receive")
+            await deliver(self._app, ref)
+            self._bill.queue("host.delete")
 
     async def _look(self) -> None:
         looked = self._next_look
@@ -83,8 +91,17 @@ class ModelHost:
         while self._next_look < self._clock.now():
             self._next_look += self._backoff.next_delay(found_messages=False)
 
-    async def _deliver(self, message: Message) -> None:
+    async def _deliver(self, message: Message | DueBatch) -> None:
         self._bill.queue("host.receive")
+        if isinstance(message, DueBatch):
+            await drive(self._app, message.rows)
+            self._bill.queue("host.delete")
+            return
+        hubs = self._storage.hubs.hubs
+        if not hubs:  # buried: the message finds nothing
+            await advance(self._app, STEPS, message)
+            self._bill.queue("host.delete")
+            return
         step = self._storage.hubs.only_hub().next_step
         self.visits[str(step or "-")] += 1
         await advance(self._app, STEPS, message)

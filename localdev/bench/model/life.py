@@ -10,14 +10,16 @@ from localdev.bench.model.host import ModelHost
 from localdev.bench.model.machine import ModelHubHttp, ModelOnVm, Nature
 from localdev.bench.model.storage import Bill, counted_storage
 from localdev.bench.model.timeline import Gap, Timeline
+from shared.adapters.console_sink import ConsoleSink
 from shared.app import App
-from shared.hubs.commands import create_hub, delete_hub
+from shared.hubs.commands import create_hub
 from shared.hubs.model import HttpsMode, HttpsSpec, Hub, Principal
 from shared.hubs.states import HubState
+from shared.hubs.steer import Request, delete_hub
 from tests.support.builders import a_spec
 from tests.support.fake_chance import FakeEntropy, FakeKeyMaker
-from tests.support.fake_storage import FakeCache
-from tests.support.fake_vm import FakeReach
+from tests.support.fake_storage import FakeCache, FakeStorage
+from tests.support.fake_vm import FakeHubApi, FakeReach
 
 OWNER = Principal("jaydoe")
 
@@ -52,8 +54,8 @@ class Model:
         self._azure = ModelAzure(self._clock)
         self._prices = FakeCache(self._clock)  # a warm service knows the prices
 
-    async def live(self, seed: int, *, https: HttpsMode = HttpsMode.AUTO, delete: bool = False) -> Life:
-        """Raises AssertionError when the hub does not become ready: then the model, or the app, is wrong."""
+    async def begin(self, seed: int, *, https: HttpsMode = HttpsMode.AUTO) -> "Begun":
+        """A hub that was just accepted, in an empty subscription; the same seed makes the same one."""
         rng = random.Random(seed)
         clock = self._clock
         clock.restart(rng)
@@ -70,6 +72,8 @@ class Model:
             entropy=FakeEntropy(seed),
             keys=FakeKeyMaker(),
             on_vm=on_vm,
+            hub_api=FakeHubApi(on_vm),
+            sinks=(ConsoleSink(),),
             hub_http=ModelHubHttp(on_vm, clock, nature, timeline),
             reach=FakeReach(),
             **self._azure.ports(ports["cache"]),
@@ -78,21 +82,47 @@ class Model:
         spec = a_spec(https=HttpsSpec(mode=https, email="ops@example.com"))
         await create_hub(app, OWNER, spec, name="demo", idempotency=None, request_id="bench")
         host = ModelHost(app, storage, clock, timeline, bill, rng)
+        return Begun(app=app, storage=storage, host=host, azure=self._azure, timeline=timeline, bill=bill)
 
-        def now() -> Hub:
-            return storage.hubs.only_hub()
+    async def begin_and_finish(self, seed: int, *, https: HttpsMode = HttpsMode.AUTO) -> "Begun":
+        """The same, when it is ready. Raises AssertionError when that does not happen."""
+        begun = await self.begin(seed, https=https)
+        await begun.host.run(lambda: begun.hub.state in (HubState.READY, HubState.FAILED))
+        assert begun.hub.state is HubState.READY, f"seed {seed}: {begun.hub.reason}"
+        return begun
 
-        await host.run(lambda: now().state in (HubState.READY, HubState.FAILED))
-        hub = now()
-        assert hub.state is HubState.READY, f"seed {seed}: {hub.reason}"
+    async def live(self, seed: int, *, https: HttpsMode = HttpsMode.AUTO, delete: bool = False) -> Life:
+        """Raises AssertionError when the hub does not become ready: then the model, or the app, is wrong."""
+        begun = await self.begin_and_finish(seed, https=https)
+        host, storage, bill, hub = begun.host, begun.storage, begun.bill, begun.hub
         await host.finish_ticks()
-        life = _told(seed, hub, timeline, list(self._azure.requests), host.visits, bill.taken())
+        life = _told(seed, hub, begun.timeline, list(self._azure.requests), host.visits, bill.taken())
         if not delete:
             return life
-        await delete_hub(app, OWNER, hub, request_id="bench")
+        await begun.delete()
         await host.run(lambda: not storage.hubs.hubs)
         await host.finish_ticks()
         return replace(life, deletion=bill.taken())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """One hub under way, and everything it runs on."""
+
+    app: App
+    storage: FakeStorage
+    host: ModelHost
+    azure: ModelAzure
+    timeline: Timeline
+    bill: Bill
+
+    @property
+    def hub(self) -> Hub:
+        return self.storage.hubs.only_hub()
+
+    async def delete(self) -> None:
+        """The owner asks for it, now."""
+        await delete_hub(self.app, self.hub, Request(principal=OWNER, request_id="bench"))
 
 
 def _told(

@@ -14,12 +14,10 @@ from shared.adapters.storage.keys import LOG_CHUNK_BYTES
 from shared.clock import Clock
 from shared.hubs.model import Message
 from shared.hubs.ports import HubChange
-from tests.support.fake_storage import FakeQueue, FakeStorage, fake_storage
+from tests.support.fake_storage import PORTS, FakeQueue, FakeStorage, fake_storage
 
 SERVICE_WIDE = frozenset({"due.due", "due.advance_watermark"})
 """Calls of the minute timer that cost the same for no hub and for many."""
-
-PORTS = ("hubs", "index", "queue", "due", "logs", "secrets", "tokens", "cache", "identity")
 
 
 @dataclass
@@ -88,7 +86,7 @@ class _Counted:
 
 def _count(bill: Bill, call: str, args: tuple[Any, ...], answer: Any) -> None:
     match call:
-        case "queue.put":
+        case "queue.put" | "queue.put_due" | "notices.put":
             bill.queue(call)
         case "hubs.create":
             # hub, operation, event, quota, and the idempotency row when there is one
@@ -109,13 +107,17 @@ def _count(bill: Bill, call: str, args: tuple[Any, ...], answer: Any) -> None:
         case "due.forget":
             if args[0]:
                 bill.table(call, billed=len(args[0]), entities=len(args[0]))
+        case "due.move":
+            if args[0]:
+                bill.table(call, billed=2 * len(args[0]), entities=2 * len(args[0]))
         case _ if call in SERVICE_WIDE:
             pass
-        case "secrets.create" | "secrets.save" | "index.put" | "index.remove" | "due.put" | "cache.put":
+        case "secrets.create" | "secrets.save" | "outbox.done" | "index.put" | "index.remove" | "due.put" | "cache.put":
             bill.table(call, entities=1)
         case _:
             bill.table(call)
 
 
 def _entities(change: HubChange) -> int:
-    return 1 + len(change.events) + len({operation.id for operation in change.operations})
+    rest = len(change.events) + len(change.notices) + (change.idempotency is not None)
+    return 1 + rest + len({operation.id for operation in change.operations})

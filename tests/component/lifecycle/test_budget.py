@@ -6,6 +6,8 @@ import pytest
 from localdev.bench.model.life import Life, Model
 from shared.hubs.model import HttpsMode
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(1, 25)
 
 

@@ -6,6 +6,8 @@ from shared.hubs.states import HubState
 from tests.support.tape import Crash
 from tests.support.world import CrashPlan, World
 
+pytestmark = pytest.mark.slow
+
 
 async def count_points() -> int:
     plan = CrashPlan()

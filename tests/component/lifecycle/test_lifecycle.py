@@ -91,8 +91,7 @@ async def test_the_same_message_twice_does_nothing_the_second_time():
     world = World()
     await world.create("demo")
     world.clock.advance(3)
-    message = world.storage.queue.take()
-    assert message is not None
+    message = world.storage.queue.take_message()
     await advance(world.app, STEPS, message)
     hub, writes = world.storage.hubs.only_hub(), len(world.storage.tape.writes)
     await advance(world.app, STEPS, replace(message, pass_number=hub.pass_number - 1))
@@ -143,7 +142,7 @@ async def test_the_message_of_a_hub_that_was_deleted_before_its_first_visit_ends
     await world.delete(hub)
     await world.run_until_gone()
     world.storage.queue.waiting.clear()
-    await advance(world.app, STEPS, replace(queued.message, first_seen=world.clock.now()))
+    await advance(world.app, STEPS, replace(queued.hub_message, first_seen=world.clock.now()))
     assert not world.storage.queue.waiting
 
 

@@ -12,7 +12,6 @@ from shared.hubs.lifecycle import DEFERRED_S, advance
 from shared.hubs.model import StepName
 from shared.hubs.ports import ResourceRef
 from shared.hubs.states import HubState
-from shared.hubs.ticks import tick
 from shared.steps import STEPS
 from tests.support.builders import a_hub, some_settings
 from tests.support.world import World
@@ -175,7 +174,8 @@ async def test_poison_of_a_pass_that_is_over_does_not_fail_a_hub_that_went_on():
 async def test_poison_that_meets_storage_trouble_is_not_lost(place: str):
     world = World()
     await world.create("demo")
-    message = world.storage.queue.take() or work_message(world.storage.hubs.only_hub(), world.clock.now())
+    world.clock.advance(3)
+    message = world.storage.queue.take_message()
     world.storage.queue.waiting.clear()
     world.storage.due.rows.clear()
     world.storage.tape.fail(place, RetryableError("StorageUnavailable", "no"))
@@ -191,10 +191,9 @@ async def test_storage_trouble_never_counts_towards_poison(place: str):
     world.clock.advance(3)
     world.storage.tape.fail(place, RetryableError("StorageUnavailable", "no"), times=7)
     for _ in range(7):
-        message = world.storage.queue.take()
-        if message is None:
+        if world.storage.queue.next_visible_at() != world.clock.now():
             world.clock.advance(60)
-            continue
+        message = world.storage.queue.take_message()
         await advance(world.app, STEPS, message)  # must not raise
     hub = await world.run_to_rest()
     assert hub.state is HubState.READY, hub.reason
@@ -205,8 +204,7 @@ async def test_a_row_this_version_cannot_read_is_looked_at_again_later_and_not_p
     world = World()
     await world.create("demo")
     world.clock.advance(3)
-    message = world.storage.queue.take()
-    assert message is not None
+    message = world.storage.queue.take_message()
     world.storage.tape.fail("hubs.get", FatalError("RowTooNew", "Written by a newer version."))
     await advance(world.app, STEPS, message)
     (again,) = world.storage.queue.waiting
@@ -230,8 +228,8 @@ async def test_one_unreadable_hub_does_not_keep_the_timer_from_the_others():
         return await get(owner, name)
 
     replace_port(world, "hubs", get=get_or_fail)
-    assert await tick(world.app) == 1
-    assert [queued.message.hub_id for queued in world.storage.queue.waiting] == [hub.id]
+    assert await world.tick() == 1
+    assert [queued.hub_message.hub_id for queued in world.storage.queue.waiting] == [hub.id]
     kept = {row.hub_id: row.at for row in world.storage.due.rows.values()}
     assert set(kept) == {broken.id, hub.id}
     assert kept[broken.id] > now

@@ -1,0 +1,222 @@
+"""Azure Resource Manager and the price list: what the domain asks of Azure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from shared.errors import HubletError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A long operation was begun. `retry_after_s` is Azure's wish for the first look. `handle` None = already over."""
+
+    handle: str | None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """One look at a long operation. `failure` (one of the four kinds) when it is over and did not succeed."""
+
+    done: bool
+    retry_after_s: float | None = None
+    failure: HubletError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupView:
+    name: str
+    region: str
+    tags: Mapping[str, str]
+    deleting: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceRef:
+    id: str
+    type: str
+    tags: Mapping[str, str]
+
+
+class ResourceGroups(Protocol):
+    async def put(self, name: str, region: str, tags: Mapping[str, str]) -> None: ...
+    async def get(self, name: str) -> GroupView | None: ...
+    async def begin_delete(self, name: str) -> Begun:
+        """Absent = `Begun(handle=None)`. The caller has checked the tags."""
+        ...
+
+    async def tagged(self, tag: str, value: str) -> Sequence[ResourceRef]:
+        """All resources of the subscription with that tag (groups included)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundRule:
+    """Allow TCP from `sources` (CIDRs or service tags; `*` only for the web ports) to `ports`."""
+
+    name: str
+    priority: int
+    sources: tuple[str, ...]
+    ports: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NsgPlan:
+    group: str
+    name: str
+    region: str
+    tags: Mapping[str, str]
+    rules: tuple[InboundRule, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VnetPlan:
+    group: str
+    name: str
+    region: str
+    tags: Mapping[str, str]
+    address_prefix: str
+    subnet: str
+    subnet_prefix: str
+    nsg_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressView:
+    nic_id: str
+    public_ip_id: str
+    ip: str
+    fqdn: str
+
+
+class Network(Protocol):
+    async def begin_nsg(self, plan: NsgPlan) -> Begun: ...
+    async def begin_vnet(self, plan: VnetPlan) -> Begun: ...
+    async def address(self, nic_id: str) -> AddressView | None:
+        """NIC -> public IP, two reads. None while a field that comes late is not there yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmPlan:
+    group: str
+    name: str
+    region: str
+    size: str
+    tags: Mapping[str, str]
+    image: str
+    os_disk_gib: int
+    admin_username: str
+    ssh_public_keys: tuple[str, ...]
+    custom_data: bytes = field(repr=False)
+    vnet_name: str
+    subnet: str
+    nsg_name: str
+    dns_label: str
+    spot: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmView:
+    """`provisioning`: creating updating succeeded failed deleting; `power`: running starting stopping stopped
+    deallocating deallocated, or None when Azure does not say. `stopped` still bills; only `deallocated` does not."""
+
+    vm_id: str
+    size: str
+    provisioning: str
+    power: str | None
+    nic_ids: tuple[str, ...]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmPower:
+    """One VM of the subscription as the list of all shows it. Ids in lower case; `power` as in `VmView`."""
+
+    group: str
+    name: str
+    power: str | None
+
+
+class Compute(Protocol):
+    async def begin_vm(self, plan: VmPlan) -> Begun: ...
+    async def vm(self, group: str, name: str, *, with_power: bool = False) -> VmView | None: ...
+    async def powers(self) -> Sequence[VmPower]:
+        """Every VM of the subscription with its power state: one read for each page, however many there are."""
+        ...
+
+    async def begin_deallocate(self, group: str, name: str) -> Begun: ...
+    async def begin_start(self, group: str, name: str) -> Begun:
+        """Allocates hardware and boots. Running already = over. CapacityError here or in the poll when there is no
+        room; absent = FatalError `VmNotFound`."""
+        ...
+
+    async def begin_restart(self, group: str, name: str) -> Begun:
+        """Reboots; the hardware is kept. Absent = FatalError `VmNotFound`."""
+        ...
+
+    async def begin_resize(self, group: str, name: str, size: str) -> Begun:
+        """Another size for a deallocated VM; nothing else of it changes. CapacityError when it cannot be had."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyShutdown:
+    """Azure's own daily shutdown of one VM. `time`: `HHMM` in UTC."""
+
+    group: str
+    vm_name: str
+    region: str
+    tags: Mapping[str, str]
+    time: str
+    enabled: bool
+
+
+class DailyShutdowns(Protocol):
+    """`Microsoft.DevTestLab/schedules` of type ComputeVmShutdownTask: stops a VM although this app is down."""
+
+    async def put(self, plan: DailyShutdown) -> None:
+        """Makes or changes it; the same again changes nothing. UserError or FatalError when the subscription does not
+        have the resource provider or a policy is against it."""
+        ...
+
+
+class LongOperations(Protocol):
+    async def poll(self, handle: str) -> Poll:
+        """Exactly one GET. A handle that Azure no longer knows (or that cannot be read) is `done`: the caller looks
+        at the resource itself. An operation that failed is `done` with its classified `failure`; what is raised is
+        trouble with the look itself (RetryableError), and says nothing about the operation."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeInfo:
+    name: str
+    region: str
+    vcpus: int
+    memory_gib: float
+    family: str
+    arm64: bool
+    trusted_launch: bool
+    available: bool
+    restriction: str | None = None
+
+
+class Catalog(Protocol):
+    """Sizes and retail prices, cached."""
+
+    async def sizes(self, region: str) -> Sequence[SizeInfo]: ...
+    async def hourly_price(self, region: str, size: str, *, os_disk_gib: int, spot: bool) -> "PriceParts | None":
+        """Retail price; None when the price list does not know the combination or cannot be reached."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceParts:
+    vm: float
+    disk: float
+    ip: float
+    currency: str
+    as_of: datetime

@@ -1,0 +1,87 @@
+"""Hubs that are there already, with their machines and index entries: a test or a measurement need not make them."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from shared.hubs.meter import Billing, Meter
+from shared.hubs.model import Hub
+from shared.hubs.ports import IndexEntry, VmPlan
+from shared.hubs.states import HubState
+from shared.hubs.tags import DEPLOYMENT, HUB
+from tests.support.builders import a_ready_hub, a_stopped_hub
+from tests.support.fake_arm import FakeGroup, FakeVm
+from tests.support.world import World
+
+HOUR = timedelta(hours=1)
+ADDRESS = "127.77.1.4"
+
+
+def plant_vm(
+    world: World, hub: Hub, power_state: str | None, *, group_name: str | None = None, name: str | None = None
+) -> FakeVm:
+    """The hub's resource group with its machine, as if it had been made earlier; or another one like it."""
+    now = world.clock.now()
+    plan = VmPlan(
+        group=group_name or hub.group_name,
+        name=name or hub.vm_name,
+        region=hub.spec.region,
+        size=hub.size,
+        tags={},
+        image=hub.spec.image,
+        os_disk_gib=hub.spec.os_disk_gib,
+        admin_username=hub.spec.admin_user,
+        ssh_public_keys=(),
+        custom_data=b"",
+        vnet_name=f"{hub.id}-vnet",
+        subnet="hub",
+        nsg_name=f"{hub.id}-nsg",
+        dns_label=hub.dns_label,
+    )
+    vm = FakeVm(
+        plan=plan,
+        vm_id=hub.machine.vm_id or f"vm-of-{hub.id}",
+        nic_id=f"nic-of-{hub.id}",
+        public_ip_id=f"ip-of-{hub.id}",
+        disk_id=f"disk-of-{hub.id}",
+        ip=ADDRESS,
+        created_at=now,
+        settles_at=now,
+        provisioning="succeeded",
+        power=power_state,
+        next_power=power_state,
+    )
+    tags = {HUB: hub.id, DEPLOYMENT: world.storage.identity.deployment_id}
+    group = world.cloud.groups.setdefault(plan.group.lower(), FakeGroup(plan.group, hub.spec.region, tags))
+    group.vms[plan.name.lower()] = vm
+    return vm
+
+
+def seed(world: World, hub: Hub, power_state: str | None) -> Hub:
+    """The hub with its index entry and its machine (None = there is none), that changed an hour ago."""
+    earlier = world.clock.now() - HOUR
+    world.on_vm.machine(ADDRESS).started = [earlier - HOUR]  # JupyterHub is installed on machines
+    running = hub.state is HubState.READY
+    hub = replace(
+        hub,
+        created_at=earlier,
+        state_since=earlier,
+        updated_at=earlier,
+        life=replace(hub.life, cursor=earlier),
+        meter=Meter(billing=Billing.RUNNING if running else Billing.STOPPED, since=earlier),
+    )
+    stored = world.storage.hubs.seed(hub)
+    world.storage.index.entries[hub.id] = IndexEntry(
+        hub_id=hub.id, owner=hub.owner, name=hub.name, state=str(hub.state)
+    )
+    if power_state is not None:
+        plant_vm(world, hub, power_state)
+    return stored
+
+
+def seed_ready(world: World, name: str, power_state: str | None = "running", **changes: Any) -> Hub:
+    return seed(world, a_ready_hub(name=name, **changes), power_state)
+
+
+def seed_stopped(world: World, name: str, power_state: str | None = "deallocated", **changes: Any) -> Hub:
+    return seed(world, a_stopped_hub(name=name, **changes), power_state)
