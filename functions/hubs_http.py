@@ -17,6 +17,7 @@ def blueprint(edge: Edge) -> func.Blueprint:
         from shared.api.estimates import check_admission, estimate
         from shared.api.hub_request import parse_hub_request
         from shared.api.idempotency import idempotency_of
+        from shared.hubs import budget
         from shared.hubs.commands import create_hub
 
         app, principal = call.app, call.principal
@@ -30,6 +31,9 @@ def blueprint(edge: Edge) -> func.Blueprint:
         now = app.clock.now()
         parsed = parse_hub_request(document, settings=app.settings, owner=principal.owner, now=now)
         if validate_only == "true":
+            refusal = await budget.refusal(app, principal.owner)
+            if refusal is not None:
+                raise refusal
             await check_admission(app, principal.owner, parsed.name)
             return Reply.of(200, await estimate(app, edge.prices, parsed))
         created = await create_hub(
@@ -67,19 +71,58 @@ def blueprint(edge: Edge) -> func.Blueprint:
 
         return await hub_replies.changed(edge, call, await hub_replies.find(call))
 
+    @endpoint(bp, edge, routes.HUB_CHANGE)
+    async def hub_change(call: Call) -> Reply:
+        from shared.api import steering
+
+        return await steering.patched(call)
+
     @endpoint(bp, edge, routes.HUB_DELETE)
     async def hub_delete(call: Call) -> Reply:
-        from shared.api import etags, hub_replies
-        from shared.api.problems import Problem
-        from shared.hubs.commands import delete_hub
+        from shared.api import hub_replies, steering
+        from shared.hubs import steer
 
-        hub = await hub_replies.find(call)
-        wanted = call.header("if-match")
-        if wanted is not None and not etags.matches(wanted, etags.of_hub(hub)):
-            present = await hub_replies.view(call, hub)
-            raise Problem("PreconditionFailed", extra={"hub": present}, headers={"ETag": etags.of_hub(hub)})
-        deleted, operation = await delete_hub(call.app, call.principal, hub, request_id=call.request_id)
-        return await hub_replies.accepted(call, deleted, operation)
+        return await steering.accepted(call, await steering.ask(call, await hub_replies.find(call), steer.delete_hub))
+
+    @endpoint(bp, edge, routes.HUB_STOP)
+    async def hub_stop(call: Call) -> Reply:
+        from shared.api import steering
+        from shared.hubs import steer
+
+        return await steering.power(call, steer.stop_hub)
+
+    @endpoint(bp, edge, routes.HUB_START)
+    async def hub_start(call: Call) -> Reply:
+        from shared.api import steering
+        from shared.hubs import steer
+
+        return await steering.power(call, steer.start_hub)
+
+    @endpoint(bp, edge, routes.HUB_RESTART)
+    async def hub_restart(call: Call) -> Reply:
+        from shared.api import steering
+        from shared.hubs import steer
+
+        return await steering.power(call, steer.restart_hub)
+
+    @endpoint(bp, edge, routes.HUB_RETRY)
+    async def hub_retry(call: Call) -> Reply:
+        from shared.api import steering
+        from shared.hubs import steer
+
+        return await steering.power(call, steer.retry_hub)
+
+    @endpoint(bp, edge, routes.HUB_EXTEND)
+    async def hub_extend(call: Call) -> Reply:
+        from shared.api import steering
+
+        return await steering.extended(call)
+
+    @endpoint(bp, edge, routes.HUB_COST)
+    async def hub_cost(call: Call) -> Reply:
+        from shared.api import cost_view, hub_replies
+
+        return Reply.of(200, cost_view.cost_view(await hub_replies.find(call), call.app.clock.now()))
 
     @endpoint(bp, edge, routes.HUB_EVENTS)
     async def hub_events(call: Call) -> Reply:

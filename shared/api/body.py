@@ -3,20 +3,21 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.api.problems import Mistake, Problem
 
 MAX_BYTES = 32 * 1024
 MAX_DEPTH = 16
+JSON_TYPES = ("application/json",)
 
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]+)"?', re.IGNORECASE)
 
 
-def read_object(body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
-    """The body's JSON object; no body at all is an empty one.
+def read_object(body: bytes, headers: Mapping[str, str], *, types: Sequence[str] = JSON_TYPES) -> dict[str, Any]:
+    """The body's JSON object; no body at all is an empty one. `types`: the media types that are taken.
 
     Raises Problem `BodyTooLarge`, `UnsupportedMediaType` or `InvalidJson`. Duplicate names, NaN and infinities, numbers
     that do not fit a double and halves of surrogate pairs are refused: other readers would read something else.
@@ -25,7 +26,7 @@ def read_object(body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
         raise Problem("BodyTooLarge", f"The body has {len(body)} bytes; at most {MAX_BYTES} are taken.")
     if not body.strip():
         return {}
-    _check_type(headers)
+    _check_type(headers, types)
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -42,12 +43,13 @@ def canonical(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _check_type(headers: Mapping[str, str]) -> None:
+def _check_type(headers: Mapping[str, str], types: Sequence[str]) -> None:
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Problem("UnsupportedMediaType", "Compressed bodies are not taken.")
     content_type = headers.get("content-type", "application/json")
-    if content_type.partition(";")[0].strip().lower() != "application/json":
-        raise Problem("UnsupportedMediaType", "The body must be sent as `Content-Type: application/json`.")
+    if content_type.partition(";")[0].strip().lower() not in types:
+        wanted = " or ".join(f"`Content-Type: {name}`" for name in types)
+        raise Problem("UnsupportedMediaType", f"The body must be sent as {wanted}.")
     charset = _CHARSET.search(content_type)
     if charset and charset[1].lower() not in ("utf-8", "utf8"):
         raise Problem("UnsupportedMediaType", "JSON is sent in UTF-8, nothing else (RFC 8259 section 8.1).")

@@ -5,7 +5,6 @@ async def hub_get(call: Call) -> Reply: ...
 """
 
 import asyncio
-import json
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -106,7 +105,7 @@ class Call:
         """The JSON object of the body. Raises Problem."""
         from shared.api.body import read_object
 
-        return read_object(self.request.get_body() or b"", self.request.headers)
+        return read_object(self.request.get_body() or b"", self.request.headers, types=self.route.body_types)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ class Reply:
 
     @classmethod
     def of(cls, status: int, document: object, headers: Mapping[str, str] | None = None) -> "Reply":
-        return cls(status, json.dumps(document, ensure_ascii=False).encode(), JSON, headers or {})
+        return cls(status, problems.json_bytes(document), JSON, headers or {})
 
 
 type Handler = Callable[[Call], Awaitable[Reply]]

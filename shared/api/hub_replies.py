@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from shared.api import etags, names, prefer
-from shared.api.hub_view import hub_view, reference
+from shared.api.hub_view import ahead_of, hub_view, reference
 from shared.api.log_text import MAX_BYTES, log_text
 from shared.api.problems import Problem, retry_after
 from shared.api.progress import look_again_s
 from shared.api.ssh_access import ssh_access
 from shared.hubs import commands
+from shared.hubs.agenda import Rules
 
 if TYPE_CHECKING:
     from shared.api.http import Call, Edge, Reply
@@ -29,8 +30,9 @@ async def find(call: "Call") -> "Hub":
 
 
 async def view(call: "Call", hub: "Hub") -> "HubView":
-    access = await ssh_access(call.app, hub)
-    return hub_view(hub, call.principal, call.app.clock.now(), call.url("").rstrip("/"), access)
+    app, now = call.app, call.app.clock.now()
+    ahead = ahead_of(hub, Rules.of(app.settings), now)
+    return hub_view(hub, call.principal, now, call.url("").rstrip("/"), await ssh_access(app, hub), ahead)
 
 
 async def views(call: "Call", hubs: Sequence["Hub"]) -> list["HubView"]:
@@ -49,6 +51,13 @@ async def accepted(call: "Call", hub: "Hub", operation: "Operation", more: Mappi
         **(more or {}),
     }
     return Reply.of(202, await view(call, hub), headers)
+
+
+async def present(call: "Call", hub: "Hub", more: Mapping[str, str] | None = None) -> "Reply":
+    """200 with the hub as it is now."""
+    from shared.api.http import Reply
+
+    return Reply.of(200, await view(call, hub), {"ETag": etags.of_hub(hub), **(more or {})})
 
 
 async def changed(edge: "Edge", call: "Call", hub: "Hub") -> "Reply":
@@ -82,7 +91,7 @@ async def log_piece(edge: "Edge", call: "Call", hub: "Hub", offset: int) -> "Rep
     from shared.api.http import Reply
 
     async def read() -> bytes:
-        return await call.app.logs.read(hub.id, offset, limit=MAX_BYTES)
+        return await call.app.logs.read(hub.log_id, offset, limit=MAX_BYTES)
 
     seconds = prefer.wait_seconds(call.header("prefer"))
     data, honoured = await edge.waits.until_changed(call.app.clock, seconds, await read(), read, bool)

@@ -5,7 +5,7 @@ fields mean together, judged on those that are right by themselves.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -15,6 +15,8 @@ from shared.api import names
 from shared.api.mistakes import of_validation, pointer, private_keys, refuse
 from shared.api.models import Rules, Strict, listed, mistake, rule, unique, with_rules
 from shared.api.problems import Mistake
+from shared.api.progress import rfc3339
+from shared.api.schedule_request import ScheduleRequest, mistakes_of, schedule_of, zone_mistake
 from shared.hubs import model, sizes
 from shared.hubs.model import RESERVED_NAME
 from shared.hubs.sshkey import InvalidPublicKey, parse_public_key
@@ -25,6 +27,8 @@ IMAGES = ("ubuntu-24.04", "ubuntu-22.04")
 
 DEFAULT_OS_DISK_GIB = 30
 """Size of Canonical's images, and what the portal's default makes."""
+
+MAX_IDLE_MINUTES = 7 * 24 * 60
 
 _UNITS_GIB = {"K": 2.0**-20, "M": 2.0**-10, "G": 1.0, "T": 2.0**10}
 
@@ -76,8 +80,20 @@ def _future(text: str, rules: Rules) -> str:
     return text
 
 
-def _time_zone(text: str) -> str | None:
-    return None if names.is_time_zone(text) else "Write a name of the IANA time zone database, such as Europe/Berlin."
+def _end_date(text: str, rules: Rules) -> str:
+    moment, latest = names.timestamp(_future(text, rules)), rules.latest_end
+    if moment is not None and latest is not None and moment > latest:
+        days = rules.settings.max_lifetime_days
+        raise mistake("OutOfRange", f"A hub may live {days} days here: until {rfc3339(latest)} at the latest.")
+    return text
+
+
+def _idle_minutes(minutes: int, rules: Rules) -> int:
+    least = rules.settings.min_idle_minutes
+    if minutes < least:
+        because = "JupyterHub hears of a person's last activity only every 5 minutes"
+        raise mistake("OutOfRange", f"At least {least} minutes: {because}.")
+    return minutes
 
 
 def _no_twins(tags: dict[str, str]) -> dict[str, str]:
@@ -88,15 +104,15 @@ def _no_twins(tags: dict[str, str]) -> dict[str, str]:
 
 Text = Annotated[str, Field(max_length=2048)]
 FutureTime = Annotated[Text, with_rules(_future)]
+EndDate = Annotated[Text, with_rules(_end_date)]
+IdleMinutes = Annotated[int, Field(le=MAX_IDLE_MINUTES, json_schema_extra={"minimum": 1}), with_rules(_idle_minutes)]
 Size = Annotated[Text, with_rules(_size)]
 Region = Annotated[Text, with_rules(_region)]
 Person = Annotated[Text, rule(names.person, "InvalidName")]
 AptPackage = Annotated[Text, rule(names.apt_package, "InvalidPackage")]
 PipPackage = Annotated[Text, rule(names.pip_package, "InvalidPackage")]
-ClockTime = Annotated[Text, rule(names.clock_time, "InvalidTime")]
 TagKey = Annotated[str, rule(names.tag_key, "InvalidTag")]
 TagValue = Annotated[str, rule(names.tag_value, "InvalidTag")]
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 # ------------------------------------------------------------------ the request
@@ -122,13 +138,6 @@ class LimitsRequest(Strict):
     memory: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}[KMGT]$")] | None = None
     cpu: Annotated[int, Field(ge=1, le=128)] | None = None
     """Whole cores: TLJH 2.0.0 refuses fractions."""
-
-
-class ScheduleRequest(Strict):
-    time_zone: Annotated[Text, rule(_time_zone, "UnknownTimeZone")]
-    stop: ClockTime | None = None
-    start: ClockTime | None = None
-    days: Annotated[list[Day], Field(min_length=1, max_length=7), unique] | None = None
 
 
 class FallbackRequest(Strict):
@@ -163,9 +172,8 @@ class HubRequest(Strict):
     limits: LimitsRequest | None = None
     shared_folder: bool | None = None
     schedule: ScheduleRequest | None = None
-    idle_minutes: Annotated[int, Field(ge=15, le=7 * 24 * 60)] | None = None
-    """At least 15: JupyterHub hears of a person's last activity only every 5 minutes."""
-    expires_at: FutureTime | None = None
+    idle_minutes: IdleMinutes | None = None
+    expires_at: EndDate | None = None
     fallback: FallbackRequest | None = None
     spot: bool | None = None
     notify: NotifyRequest | None = None
@@ -196,14 +204,24 @@ def parse_hub_request(document: Mapping[str, Any], *, settings: Settings, owner:
     except ValidationError as error:
         mistakes += of_validation(error)
         wrong = {str(found["loc"][0]) for found in error.errors(include_url=False, include_input=False)}
+        if "schedule" in wrong:
+            mistakes += zone_mistake(document)
         right = {name: value for name, value in document.items() if name not in wrong}
         request = HubRequest.model_validate(right, context=rules)
     choice = _choose_size(request, settings)
     size = request.size or (choice.size if choice else settings.size) or settings.size
     admin_user = request.admin_user or names.default_admin_user(owner)
     mistakes += _together(request, settings, choice, size, admin_user)
+    schedule = schedule_of(request.schedule) if request.schedule else None
+    if schedule is not None:
+        mistakes += mistakes_of(schedule, now)
     refuse(mistakes)
-    return ParsedHub(request.name, _spec(request, settings, size, admin_user), choice)
+    spec = replace(
+        _spec(request, settings, size, admin_user),
+        schedule=schedule,
+        expires_at=names.timestamp(request.expires_at) if request.expires_at else rules.latest_end,
+    )
+    return ParsedHub(request.name, spec, choice)
 
 
 def _choose_size(request: HubRequest, settings: Settings) -> sizes.Choice | None:
@@ -228,11 +246,6 @@ def _together(
     https = request.https
     if https and https.mode == "none" and https.domain:
         yield Mistake("/https/domain", "Contradiction", "Without HTTPS there is no certificate for a domain.")
-    schedule = request.schedule
-    if schedule and schedule.stop is None and schedule.start is None:
-        yield Mistake("/schedule", "MissingField", "A schedule needs a time to stop or to start.")
-    if schedule and schedule.stop is not None and schedule.stop == schedule.start:
-        yield Mistake("/schedule/start", "Contradiction", "Stop and start are the same moment.")
     for index, user in enumerate(request.users or ()):
         if user == admin_user:
             yield Mistake(pointer(["users", index]), "Duplicate", "The hub's admin has an account already.")
@@ -269,9 +282,7 @@ def _spec(request: HubRequest, settings: Settings, size: str, admin_user: str) -
         users=tuple(request.users or ()),
         limits=model.Limits(memory=limits.memory, cpu=limits.cpu),
         shared_folder=bool(request.shared_folder),
-        schedule=_schedule(request.schedule),
         idle_minutes=request.idle_minutes,
-        expires_at=names.timestamp(request.expires_at) if request.expires_at else None,
         fallback=model.Fallback(
             sizes=tuple(fallback.sizes or ()),
             regions=tuple(fallback.regions or ()),
@@ -283,10 +294,3 @@ def _spec(request: HubRequest, settings: Settings, size: str, admin_user: str) -
         memory_per_person_gib=request.memory_per_person_gib,
         tags=dict(request.tags or {}),
     )
-
-
-def _schedule(schedule: ScheduleRequest | None) -> model.Schedule | None:
-    if schedule is None:
-        return None
-    days = tuple(schedule.days or ("mon", "tue", "wed", "thu", "fri", "sat", "sun"))
-    return model.Schedule(time_zone=schedule.time_zone, stop=schedule.stop, start=schedule.start, days=days)

@@ -1,14 +1,16 @@
 """A hub as callers see it (API.md, "A hub"). No secret ever appears here."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
+from shared.api import cost_view
 from shared.api.progress import Progress, Stage, progress_of, rfc3339, stages_of
 from shared.api.ssh_access import SshAccessView
-from shared.hubs.model import Event, Hub, Price, Principal, Reason, Schedule
-
-HOURS_A_MONTH = 730
-"""Azure's own pages reckon a month so (https://azure.microsoft.com/pricing/calculator/)."""
+from shared.hubs import agenda
+from shared.hubs.agenda import Rules, Stop
+from shared.hubs.model import Event, Hub, Principal, Reason, Schedule
+from shared.hubs.states import HubState
 
 
 class ReasonView(TypedDict):
@@ -27,21 +29,29 @@ class AttemptView(TypedDict):
     endedAt: str | None
 
 
-class CostView(TypedDict):
-    """Retail prices, before any discount. null as a whole when the price list does not say."""
+class NextStop(TypedDict):
+    """`why`: `schedule`, `extended`, `idle` or `expires`."""
 
-    currency: str
-    soFar: float
-    perHourNow: float
-    perMonthStopped: float
-    asOf: str
+    at: str
+    why: str
+
+
+class BlockView(TypedDict):
+    days: list[str]
+    start: str | None
+    stop: str | None
 
 
 class ScheduleView(TypedDict):
+    """In the form it was sent: one block in short (`stop`, `start`, `days`), or `blocks`."""
+
     timeZone: str
     stop: str | None
     start: str | None
     days: list[str]
+    blocks: list[BlockView]
+    until: str | None
+    skip: list[str]
 
 
 class AcceptanceView(TypedDict):
@@ -69,14 +79,18 @@ class HubLinks(TypedDict):
 
 
 class HubView(TypedDict):
+    """`size`: what the machine has now; `requestedSize`: what was asked for. `stopReason`: what the hub stopped for."""
+
     name: str
     owner: str
     id: str
     state: str
     goal: str
     reason: ReasonView | None
+    stopReason: str | None
     generation: int
     size: str
+    requestedSize: str
     region: str
     image: str
     attempts: list[AttemptView]
@@ -88,12 +102,12 @@ class HubView(TypedDict):
     adminUser: str
     progress: Progress
     stages: list[Stage]
-    nextStop: None
-    nextStart: None
+    nextStop: NextStop | None
+    nextStart: str | None
     schedule: ScheduleView | None
     idleMinutes: int | None
     expiresAt: str | None
-    cost: CostView | None
+    cost: cost_view.Cost | None
     acceptance: AcceptanceView | None
     ssh: SshView
     conditions: list[ConditionView]
@@ -125,8 +139,30 @@ def reference(hub: Hub, principal: Principal) -> str:
     return hub.name if hub.owner == principal.owner else hub.id
 
 
-def hub_view(hub: Hub, principal: Principal, now: datetime, api: str, ssh: SshAccessView) -> HubView:
-    """`api`: absolute address of `/api`. `nextStop` and `nextStart` stay null until schedules are enforced."""
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What comes next by itself."""
+
+    stop: Stop | None = None
+    start: datetime | None = None
+
+
+NOTHING_AHEAD = Ahead()
+
+
+def ahead_of(hub: Hub, rules: Rules, now: datetime) -> Ahead:
+    """The next stop of a hub that runs, the next start of one that is off."""
+    if hub.state is HubState.READY:
+        return Ahead(stop=agenda.next_stop(hub, rules, now))
+    if hub.state in (HubState.STOPPING, HubState.STOPPED) and hub.machine.missing_since is None:
+        return Ahead(start=agenda.next_start(hub, now))
+    return NOTHING_AHEAD
+
+
+def hub_view(
+    hub: Hub, principal: Principal, now: datetime, api: str, ssh: SshAccessView, ahead: Ahead = NOTHING_AHEAD
+) -> HubView:
+    """`api`: absolute address of `/api`. `ssh` and `ahead` are found by those who may ask others."""
     address = f"{api}/hubs/{reference(hub, principal)}"
     return HubView(
         name=hub.name,
@@ -135,22 +171,13 @@ def hub_view(hub: Hub, principal: Principal, now: datetime, api: str, ssh: SshAc
         state=str(hub.state),
         goal=str(hub.goal),
         reason=reason_view(hub.reason),
+        stopReason=hub.life.stop_why or None,
         generation=hub.generation,
-        size=hub.spec.size,
+        size=hub.size,
+        requestedSize=hub.spec.size,
         region=hub.spec.region,
         image=hub.spec.image,
-        attempts=[
-            AttemptView(
-                number=attempt.number,
-                region=attempt.region,
-                size=attempt.size,
-                outcome=attempt.outcome,
-                reason=reason_view(attempt.reason),
-                startedAt=rfc3339(attempt.started_at),
-                endedAt=_time(attempt.ended_at),
-            )
-            for attempt in hub.attempts
-        ],
+        attempts=attempts_view(hub),
         fqdn=hub.machine.fqdn,
         ip=hub.machine.ip,
         url=hub.url,
@@ -159,12 +186,12 @@ def hub_view(hub: Hub, principal: Principal, now: datetime, api: str, ssh: SshAc
         adminUser=hub.spec.admin_user,
         progress=progress_of(hub, now),
         stages=stages_of(hub, now),
-        nextStop=None,
-        nextStart=None,
-        schedule=_schedule(hub.spec.schedule),
+        nextStop=NextStop(at=rfc3339(ahead.stop.at), why=str(ahead.stop.why)) if ahead.stop else None,
+        nextStart=_time(ahead.start),
+        schedule=schedule_view(hub.spec.schedule),
         idleMinutes=hub.spec.idle_minutes,
         expiresAt=_time(hub.spec.expires_at),
-        cost=cost_view(hub, now),
+        cost=cost_view.hub_cost(hub, now),
         acceptance=AcceptanceView(
             passedAt=rfc3339(hub.acceptance.passed_at),
             seconds=round(hub.acceptance.seconds, 1),
@@ -187,34 +214,19 @@ def hub_view(hub: Hub, principal: Principal, now: datetime, api: str, ssh: SshAc
     )
 
 
-def cost_view(hub: Hub, now: datetime) -> CostView | None:
-    """From the price stored with the hub and how long its machine has been there."""
-    price = hub.price
-    if price is None:
-        return None
-    since = hub.attempts[0].started_at if hub.attempts else None
-    return CostView(
-        currency="USD",
-        soFar=round(_so_far(hub, price, since, now), 4),
-        perHourNow=round(_per_hour_now(hub, price, since), 4),
-        perMonthStopped=round(price.per_hour_stopped * HOURS_A_MONTH, 2),
-        asOf=rfc3339(price.as_of),
-    )
-
-
-def _so_far(hub: Hub, price: Price, since: datetime | None, now: datetime) -> float:
-    if since is None:
-        return 0.0
-    stopped_at = hub.deallocated_at or now
-    running_h = max(0.0, (stopped_at - since).total_seconds() / 3600)
-    stopped_h = max(0.0, (now - stopped_at).total_seconds() / 3600)
-    return running_h * price.per_hour_running + stopped_h * price.per_hour_stopped
-
-
-def _per_hour_now(hub: Hub, price: Price, since: datetime | None) -> float:
-    if since is None or hub.state == "deleted":
-        return 0.0
-    return price.per_hour_stopped if hub.deallocated_at else price.per_hour_running
+def attempts_view(hub: Hub) -> list[AttemptView]:
+    return [
+        AttemptView(
+            number=attempt.number,
+            region=attempt.region,
+            size=attempt.size,
+            outcome=attempt.outcome,
+            reason=reason_view(attempt.reason),
+            startedAt=rfc3339(attempt.started_at),
+            endedAt=_time(attempt.ended_at),
+        )
+        for attempt in hub.attempts
+    ]
 
 
 def event_view(event: Event) -> EventView:
@@ -235,10 +247,18 @@ def reason_view(reason: Reason | None) -> ReasonView | None:
     return ReasonView(code=reason.code, message=reason.message, fix=reason.fix) if reason else None
 
 
-def _schedule(schedule: Schedule | None) -> ScheduleView | None:
+def schedule_view(schedule: Schedule | None) -> ScheduleView | None:
     if schedule is None:
         return None
-    return ScheduleView(timeZone=schedule.time_zone, stop=schedule.stop, start=schedule.start, days=list(schedule.days))
+    return ScheduleView(
+        timeZone=schedule.time_zone,
+        stop=schedule.stop,
+        start=schedule.start,
+        days=list(schedule.days),
+        blocks=[BlockView(days=list(block.days), start=block.start, stop=block.stop) for block in schedule.blocks],
+        until=schedule.until.isoformat() if schedule.until else None,
+        skip=[day.isoformat() for day in schedule.skip],
+    )
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -72,9 +72,9 @@ def _private_keys(value: object, path: tuple[str | int, ...]) -> Iterator[str]:
             yield from _private_keys(inner, (*path, index))
 
 
-def refuse(mistakes: Sequence[Mistake]) -> None:
+def refuse(mistakes: Sequence[Mistake], *, nothing_was: str = "created") -> None:
     """Raises the Problem for these mistakes, if there are any. The same place and code is told once; where a private
-    key was sent, nothing else about that place matters."""
+    key was sent, nothing else about that place matters. `nothing_was`: what was not done because of them."""
     exposed = {m.pointer for m in mistakes if m.code == "PrivateKeySent"}
     told = [m for m in mistakes if m.code == "PrivateKeySent" or m.pointer not in exposed]
     unique = list({(m.pointer, m.code): m for m in told}.values())
@@ -83,4 +83,4 @@ def refuse(mistakes: Sequence[Mistake]) -> None:
     count = len(unique)
     detail = "One thing is wrong." if count == 1 else f"{count} things are wrong."
     code = "PrivateKeySent" if any(m.code == "PrivateKeySent" for m in unique) else "InvalidRequest"
-    raise Problem(code, f"{detail} Nothing was created.", errors=unique[:MAX_MISTAKES])
+    raise Problem(code, f"{detail} Nothing was {nothing_was}.", errors=unique[:MAX_MISTAKES])

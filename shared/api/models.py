@@ -5,7 +5,7 @@ Imports pydantic, so it is imported at the first request that has a body, not wh
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
@@ -39,10 +39,18 @@ class Strict(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the rules of this moment depend on; handed to pydantic as its context."""
+    """What the rules of this moment depend on; handed to pydantic as its context. `born`: when the hub was created,
+    None = it is being created."""
 
     settings: "Settings"
     now: datetime
+    born: datetime | None = None
+
+    @property
+    def latest_end(self) -> datetime | None:
+        """The latest end date a hub may have here; None = it may live for ever."""
+        days = self.settings.max_lifetime_days
+        return (self.born or self.now).replace(microsecond=0) + timedelta(days=days) if days > 0 else None
 
 
 def mistake(code: str, detail: str) -> PydanticCustomError:
@@ -61,10 +69,10 @@ def rule(check: Callable[[str], str | None], code: str) -> AfterValidator:
     return AfterValidator(validate)
 
 
-def with_rules(check: Callable[[str, Rules], str]) -> AfterValidator:
+def with_rules[T](check: Callable[[T, Rules], T]) -> AfterValidator:
     """A validator that also sees the rules of this moment; `check` returns the value in its normal form or raises."""
 
-    def validate(value: str, info: ValidationInfo) -> str:
+    def validate(value: T, info: ValidationInfo) -> T:
         return check(value, cast(Rules, info.context))
 
     return AfterValidator(validate)

@@ -168,25 +168,11 @@ def network(text: str) -> tuple[str, str]:
 # ------------------------------------------------------------------ time
 
 _CLOCK_TIME = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
-_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z][A-Za-z0-9_+-]{0,31}){0,2}")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def clock_time(text: str) -> str | None:
     return None if _CLOCK_TIME.fullmatch(text) else "Write a time of day as HH:MM, from 00:00 to 23:59."
-
-
-def is_time_zone(text: str) -> bool:
-    """Whether the IANA database has it. The grammar comes first: `zoneinfo` opens a file of that name."""
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-    if not _ZONE.fullmatch(text) or text.startswith(("posix", "right/")) or text in ("localtime", "Factory"):
-        return False
-    try:
-        ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 def timestamp(text: str) -> datetime | None:

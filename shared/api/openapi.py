@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, TypedDict
 
 from shared.api import problems
+from shared.api.examples import EXAMPLES
 from shared.api.routes import PREFIX, ROUTES, Access, Answer, Route
 
 VERSION = "0.1.0"
@@ -29,6 +30,10 @@ _RESPONSE_HEADERS: Mapping[str, tuple[str, dict[str, object]]] = {
     "Operation-Location": ("The operation to poll.", {"type": "string", "format": "uri"}),
     "Retry-After": ("Seconds.", {"type": "string", "pattern": "^[0-9]+$"}),
     "ETag": ("Weak: the version of what is stored.", {"type": "string"}),
+    "Idempotent-Replayed": (
+        "`true`: the request was made before, this is its answer.",
+        {"type": "string", "enum": ["true"]},
+    ),
     "Preference-Applied": ("The preference that was honoured.", {"type": "string"}),
     "Next-Offset": ("The byte offset of what comes next.", {"type": "string", "pattern": "^[0-9]+$"}),
     "Content-Disposition": ("The file's name.", {"type": "string"}),
@@ -49,7 +54,7 @@ class MistakeView(TypedDict):
 @cache
 def document_bytes() -> bytes:
     """The document as sent. Made once a process, at the first request: it never changes while the code does not."""
-    return json.dumps(document(), ensure_ascii=False, sort_keys=True).encode()
+    return json.dumps(document(), ensure_ascii=False, sort_keys=True).encode() + b"\n"
 
 
 def document(routes: Sequence[Route] = ROUTES) -> dict[str, Any]:
@@ -84,9 +89,12 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["security"] = []
     if route.body is not None:
         schema = {"$ref": f"#/components/schemas/{route.body}"}
+        content: dict[str, Any] = {"schema": schema}
+        if route.body in EXAMPLES:
+            content["examples"] = {name: {"value": value} for name, value in EXAMPLES[route.body].items()}
         operation["requestBody"] = {
             "required": route.body_required,
-            "content": {"application/json": {"schema": schema}},
+            "content": dict.fromkeys(route.body_types, content),
         }
     return operation
 
@@ -158,17 +166,24 @@ def _headers(names: Sequence[str]) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     from pydantic import TypeAdapter
 
+    from shared.api.cost_view import CostDetail
     from shared.api.estimates import EstimateView, SizeView
+    from shared.api.hub_patch import HubPatch
     from shared.api.hub_request import HubRequest
     from shared.api.hub_view import EventView, HubView
     from shared.api.operation_view import OperationView
+    from shared.api.steer_request import ExtendRequest, Nothing
     from shared.api.token_request import TokenRequest
     from shared.api.token_view import AdminPasswordView, IssuedTokenView, TokenView
 
     kinds: dict[str, Any] = {
         "HubRequest": HubRequest,
+        "HubPatch": HubPatch,
+        "ExtendRequest": ExtendRequest,
+        "Nothing": Nothing,
         "TokenRequest": TokenRequest,
         "Hub": HubView,
+        "CostDetail": CostDetail,
         "Event": EventView,
         "Operation": OperationView,
         "Estimate": EstimateView,
@@ -210,8 +225,9 @@ def _problem() -> dict[str, Any]:
         "retryable": {"type": "boolean"},
         "fix": text,
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Mistake"}},
+        "hub": {"$ref": "#/components/schemas/Hub"},
     }
-    required = [name for name in properties if name != "errors"]
+    required = [name for name in properties if name not in ("errors", "hub")]
     return _object(properties, required)
 
 

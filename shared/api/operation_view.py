@@ -3,15 +3,20 @@
 from datetime import datetime
 from typing import TypedDict
 
-from shared.api.hub_view import AttemptView, ReasonView, hub_view, reason_view, reference
-from shared.api.progress import Stage, look_again_s, progress_of, rfc3339
-from shared.api.ssh_access import SshAccessView
+from shared.api.hub_view import AttemptView, ReasonView, attempts_view, reason_view, reference
+from shared.api.progress import Stage, look_again_s, progress_of, rfc3339, stages_of
 from shared.hubs.model import Hub, Operation, OperationStatus, Principal
 
 ENDED = frozenset({OperationStatus.SUCCEEDED, OperationStatus.FAILED, OperationStatus.CANCELED})
 
 
+POWER = frozenset({"stop", "start", "restart"})
+"""Kinds of operations that have no stages: the machine goes off or on, and that is all."""
+
+
 class OperationView(TypedDict):
+    """`kind`: `create`, `delete`, `stop`, `start`, `restart` or `retry`. `attempts` of a start: sizes Azure refused."""
+
     id: str
     kind: str
     status: str
@@ -48,14 +53,37 @@ def operation_view(
     )
     if current is None:
         return view
+    running = operation.status not in ENDED
     progress = progress_of(current, now)
-    shown = hub_view(current, principal, now, api, SshAccessView())
-    view["stage"], view["stages"], view["attempts"] = progress["stage"], shown["stages"], shown["attempts"]
-    if operation.status not in ENDED:
+    if operation.kind in POWER:
+        if running:
+            view["percent"], view["etaSeconds"] = progress["percent"], progress["etaSeconds"]
+            view["attempts"] = _refusals(current)
+        if running or operation.status is OperationStatus.SUCCEEDED:  # after one that failed, the hub goes its own way
+            view["stage"] = progress["stage"]
+        return view
+    view["stage"], view["stages"], view["attempts"] = progress["stage"], stages_of(current, now), attempts_view(current)
+    if running:
         view["percent"], view["etaSeconds"] = progress["percent"], progress["etaSeconds"]
     elif operation.status is not OperationStatus.SUCCEEDED:
         view["percent"] = progress["percent"]
     return view
+
+
+def _refusals(hub: Hub) -> list[AttemptView]:
+    """Sizes that Azure had no room for at the start under way."""
+    return [
+        AttemptView(
+            number=number,
+            region=hub.spec.region,
+            size=refused.size,
+            outcome="refused",
+            reason=reason_view(refused.reason),
+            startedAt=rfc3339(refused.at),
+            endedAt=rfc3339(refused.at),
+        )
+        for number, refused in enumerate(hub.life.tries, 1)
+    ]
 
 
 def pause_s(operation: Operation, hub: Hub | None) -> float | None:

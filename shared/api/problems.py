@@ -64,9 +64,28 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "HubAlreadyExists": _never(
             409, "The name is taken", "Choose another name, or leave `name` out to get a free one."
         ),
-        "HubIsBeingDeleted": _later(409, "The name is not free yet", "Wait until it is gone, or choose another name."),
+        "HubIsBeingDeleted": _later(409, "The hub is being deleted", "Wait until it is gone: then its name is free."),
         "HubNameNeeded": _never(409, "No free default name is left", "Send a `name`."),
         "HubQuotaExceeded": _never(409, "You have as many hubs as you may have", "Delete one you no longer need."),
+        "HubIsBeingMade": _later(
+            409, "The hub is still being made", "Wait until it is ready, or delete it: that works at any time."
+        ),
+        "HubHasFailed": _never(409, "The hub failed", "POST its `retry`, or delete it."),
+        "HubHasNotFailed": _never(409, "The hub did not fail", "Use `start` or `restart`."),
+        "HubIsStopped": _never(409, "The hub does not run", "POST its `start`."),
+        "HubHasExpired": _never(409, "The hub's end date is past", "PATCH `expiresAt` to a later time, then start it."),
+        "MachineGone": _never(
+            409, "The hub's machine was deleted in Azure", "Delete the hub, and create it again if it is needed."
+        ),
+        "NothingToExtend": _never(
+            409, "There is no stop to move", "Look at the hub's `nextStop`, `schedule` and `expiresAt`."
+        ),
+        "ExtendedTooFar": _never(409, "The stop would be too far away", "Ask for fewer hours, or PATCH the schedule."),
+        "BudgetExceeded": _never(
+            409,
+            "Your hubs have cost what they may cost this month",
+            "Wait for the next month (UTC), or ask whoever runs this service for more.",
+        ),
         "SizeNotAvailable": _never(
             409, "Azure does not offer this size here", "Choose another size or region: GET /api/sizes?region=<region>."
         ),
@@ -78,7 +97,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
         ),
         "AlreadyHandedOut": _never(410, "It was handed out and erased", "Use the copy that was saved then."),
         "PreconditionFailed": _never(
-            412, "The hub has changed", "Read the hub again, decide again, send its present ETag."
+            412, "The hub has changed", "Look at `hub`, its present state, decide again, send its present ETag."
         ),
         "IdempotencyKeyReused": _never(
             422, "The key belongs to another request", "Use a new Idempotency-Key for a new request."
@@ -92,7 +111,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "TimedOut": _later(
             503,
             "It took too long",
-            "Send it again. With the same Idempotency-Key a create is never done twice.",
+            "Send it again. With the same Idempotency-Key it is never done twice.",
         ),
     }
 )
@@ -123,6 +142,9 @@ MISTAKES: Mapping[str, str] = MappingProxyType(
         "UnknownTimeZone": "Not a name of the IANA time zone database.",
         "InvalidTag": "A tag that Azure refuses, or that is ours.",
         "Contradiction": "Two fields that cannot both be as they are.",
+        "StopBeforeStart": "A stop that is not after the start of the same block.",
+        "OverlappingBlocks": "Two blocks of a schedule that overlap on a common day.",
+        "NotChangeable": "A field of a hub that stays as it was made.",
     }
 )
 
@@ -191,7 +213,12 @@ def render(problem: Problem, *, instance: str, request_id: str, jitter: float) -
     headers = {"Content-Type": MEDIA_TYPE, "x-ms-error-code": problem.code, **problem.headers}
     if entry.retryable:
         headers["Retry-After"] = retry_after(problem.retry_after_s or DEFAULT_RETRY_AFTER_S, jitter)
-    return Rendered(entry.status, json.dumps(document, ensure_ascii=False).encode(), headers)
+    return Rendered(entry.status, json_bytes(document), headers)
+
+
+def json_bytes(document: object) -> bytes:
+    """A JSON body as it is sent: in UTF-8, and with a newline at its end, so that answers on a terminal stay apart."""
+    return json.dumps(document, ensure_ascii=False).encode() + b"\n"
 
 
 def retry_after(seconds: float, jitter: float) -> str:

@@ -1,12 +1,13 @@
 """How far a hub is: stages, percent, seconds left, the pause before the next look. Pure; an estimate, no promise."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import NotRequired, TypedDict
 
 from shared.hubs.model import PROVISION, Hub, StepName
-from shared.hubs.states import Goal, HubState
+from shared.hubs.states import STABLE, Goal, HubState
 
 TYPICAL_S: Mapping[StepName, float] = MappingProxyType(
     {
@@ -27,6 +28,10 @@ TYPICAL_S: Mapping[StepName, float] = MappingProxyType(
 )
 _ALL_S = sum(TYPICAL_S.values())
 DELETE_TYPICAL_S = 240.0
+STOP_TYPICAL_S = 40.0
+START_TYPICAL_S = 60.0
+LEAST_LEFT_S = 5.0
+"""What takes longer than usual is still said to take this long."""
 
 _SAYS: Mapping[StepName, str] = MappingProxyType(
     {
@@ -66,7 +71,7 @@ def progress_of(hub: Hub, now: datetime) -> Progress:
     """The stage the hub is in now."""
     if hub.goal is Goal.DELETED:
         gone = hub.state is HubState.DELETED
-        left = max(5.0, DELETE_TYPICAL_S - (now - hub.state_since).total_seconds())
+        left = max(LEAST_LEFT_S, DELETE_TYPICAL_S - (now - hub.state_since).total_seconds())
         message = "Everything of it is gone." if gone else "Removing everything it has in Azure"
         return Progress(
             stage="deleted" if gone else "deleting",
@@ -74,8 +79,22 @@ def progress_of(hub: Hub, now: datetime) -> Progress:
             etaSeconds=0 if gone else round(left),
             message=message,
         )
-    if hub.state is HubState.READY:
-        return Progress(stage="ready", percent=100, etaSeconds=0, message="Ready: a real notebook ran on it.")
+    match hub.state:
+        case HubState.READY:
+            made = hub.operation_kind in ("create", "retry")
+            said = "a real notebook ran on it" if made else "JupyterHub answers at its URL"
+            return Progress(stage="ready", percent=100, etaSeconds=0, message=f"Ready: {said}.")
+        case HubState.STOPPED:
+            said = "Stopped: only its disk and its address cost. People's files are kept."
+            return Progress(stage="stopped", percent=100, etaSeconds=0, message=said)
+        case HubState.STOPPING:
+            return _power(hub, now, STOP_TYPICAL_S, "Deallocating the machine, so that it does not bill")
+        case HubState.STARTING:
+            return _power(hub, now, START_TYPICAL_S, _starting(hub))
+    if hub.life.clearing:
+        left = max(LEAST_LEFT_S, DELETE_TYPICAL_S - (now - hub.state_since).total_seconds()) + _ALL_S
+        message = "Removing what the last attempt left in Azure"
+        return Progress(stage="clearing", percent=0, etaSeconds=round(left), message=message)
     step = hub.next_step or PROVISION[-1]
     done_s = sum(TYPICAL_S[name] * _part(hub, name, now) for name in PROVISION)
     percent = min(99, int(100 * done_s / _ALL_S))
@@ -90,9 +109,29 @@ def progress_of(hub: Hub, now: datetime) -> Progress:
     return Progress(stage=str(step), percent=percent, etaSeconds=round(max(1.0, _ALL_S - done_s)), message=message)
 
 
+def _power(hub: Hub, now: datetime, typical_s: float, message: str) -> Progress:
+    """Time alone tells: Azure says nothing between the request and its end."""
+    elapsed = max(0.0, (now - hub.state_since).total_seconds())
+    return Progress(
+        stage=str(hub.state),
+        percent=int(100 * min(0.9, elapsed / typical_s)),
+        etaSeconds=round(max(LEAST_LEFT_S, typical_s - elapsed)),
+        message=message,
+    )
+
+
+def _starting(hub: Hub) -> str:
+    if hub.life.tries:
+        return f"Azure has no room for {hub.life.tries[-1].size} at the moment; trying on"
+    if hub.operation_kind == "restart":
+        return "Restarting the machine"
+    return "Starting the machine, then JupyterHub on it"
+
+
 def stages_of(hub: Hub, now: datetime) -> list[Stage]:
-    """Every step in order, with what is known of it."""
+    """Every step in order, with what is known of it. What the last attempt did is over while it is cleared away."""
     stages = []
+    hub = replace(hub, steps={}) if hub.life.clearing else hub
     for name in PROVISION:
         record = hub.step(name)
         error = record.last_error
@@ -112,7 +151,7 @@ def stages_of(hub: Hub, now: datetime) -> list[Stage]:
 
 def look_again_s(hub: Hub) -> float:
     """Seconds after which a caller that polls should look again, by the stage."""
-    if hub.state in (HubState.READY, HubState.FAILED, HubState.DELETED):
+    if hub.state in STABLE:
         return 30
     if hub.goal is Goal.RUNNING and hub.next_step is StepName.INSTALL:
         return 15

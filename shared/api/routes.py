@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from shared.api.body import JSON_TYPES
+from shared.hubs.states import HubState
+
 PREFIX = "/api"
 """The Functions host's `routePrefix`."""
 
@@ -42,7 +45,8 @@ class Route:
     """One method of one path. `name` is the operation id, also the function's name.
 
     `codes`: the errors of its own; the ones every route can give are added by the generator.
-    `secret`: the answer holds a secret: no Idempotency-Key, no body, `no-store`.
+    `body_types`: the media types of the body. `secret`: the answer holds a secret: no Idempotency-Key, no body,
+    `no-store`.
     """
 
     method: str
@@ -53,6 +57,7 @@ class Route:
     query: tuple[Query, ...] = ()
     body: str | None = None
     body_required: bool = False
+    body_types: tuple[str, ...] = JSON_TYPES
     answers: Mapping[int, Answer] = field(default_factory=dict)
     codes: tuple[str, ...] = ()
     request_headers: tuple[str, ...] = ()
@@ -67,19 +72,38 @@ _OFFSET: Mapping[str, object] = MappingProxyType({"type": "integer", "minimum": 
 
 _TOP = Query("top", MappingProxyType({"type": "integer", "minimum": 1, "maximum": 500}), "Entries on one page.")
 _SKIP = Query("skipToken", _TEXT, "Where the next page begins; taken from `nextLink`.")
-_STATES = (
-    "accepted",
-    "provisioning",
-    "installing",
-    "verifying",
-    "ready",
-    "failed",
-    "deleting",
-    "deleted",
-)
+_STATES = [str(state) for state in HubState]
+
+_ACCEPTED = ("Location", "Operation-Location", "Retry-After", "ETag")
+_REPLAYED = "Idempotent-Replayed"
+_REPEATABLE = ("Idempotency-Key", "If-Match")
+
+_CHANGES = ("InvalidRequest", "PrivateKeySent", "HubNotFound", "HubIsBeingDeleted", "PreconditionFailed", "Busy")
+"""Errors of every change of a hub that is there."""
 
 ACCEPT_TIMEOUT_S = 15.0
 """DESIGN 4: accept has 15 s in all; past that 503, never 202."""
+
+MERGE_PATCH = "application/merge-patch+json"
+
+
+def _power(verb: str, summary: str, *codes: str) -> Route:
+    """A route that changes a hub's goal."""
+    return Route(
+        method="POST",
+        path=f"hubs/{{name}}/{verb}",
+        name=f"hub_{verb}",
+        summary=f"{summary} Twice is once, while it goes on.",
+        body="Nothing",
+        answers=MappingProxyType(
+            {202: Answer("It is on its way, or as asked already.", "Hub", headers=(*_ACCEPTED, _REPLAYED))}
+        ),
+        codes=(*_CHANGES, *codes, "IdempotencyKeyReused"),
+        request_headers=_REPEATABLE,
+    )
+
+
+_MAY_NOT_START = ("HubHasExpired", "MachineGone", "BudgetExceeded")
 
 HUB_CREATE = Route(
     method="POST",
@@ -97,7 +121,7 @@ HUB_CREATE = Route(
     answers=MappingProxyType(
         {
             200: Answer("Only validated: what it would be and cost.", "Estimate"),
-            202: Answer("Accepted and queued.", "Hub", headers=("Location", "Operation-Location", "Retry-After")),
+            202: Answer("Accepted and queued.", "Hub", headers=(*_ACCEPTED, _REPLAYED)),
         }
     ),
     codes=(
@@ -107,6 +131,7 @@ HUB_CREATE = Route(
         "HubIsBeingDeleted",
         "HubNameNeeded",
         "HubQuotaExceeded",
+        "BudgetExceeded",
         "SizeNotAvailable",
         "NoCapacity",
         "IdempotencyKeyReused",
@@ -122,7 +147,7 @@ HUB_LIST = Route(
     summary="Your hubs. Admins may name another owner, or `*` for everybody.",
     query=(
         Query("owner", _TEXT, "Another owner, or `*`; admins only."),
-        Query("state", MappingProxyType({"type": "string", "enum": list(_STATES)}), "Only hubs in this state."),
+        Query("state", MappingProxyType({"type": "string", "enum": _STATES}), "Only hubs in this state."),
         _TOP,
         _SKIP,
     ),
@@ -152,11 +177,59 @@ HUB_DELETE = Route(
     path="hubs/{name}",
     name="hub_delete",
     summary="Delete a hub: works in every state, wins over everything. Twice is once.",
-    answers=MappingProxyType(
-        {202: Answer("It is being deleted.", "Hub", headers=("Location", "Operation-Location", "Retry-After"))}
-    ),
+    answers=MappingProxyType({202: Answer("It is being deleted.", "Hub", headers=_ACCEPTED)}),
     codes=("HubNotFound", "PreconditionFailed", "Busy"),
     request_headers=("If-Match",),
+)
+HUB_CHANGE = Route(
+    method="PATCH",
+    path="hubs/{name}",
+    name="hub_change",
+    summary="Change schedule, idle stop or end date, effective at once. A JSON merge patch (RFC 7396): null removes.",
+    body="HubPatch",
+    body_types=(MERGE_PATCH, *JSON_TYPES),
+    answers=MappingProxyType({200: Answer("The hub as it is now.", "Hub", headers=("ETag",))}),
+    codes=_CHANGES,
+    request_headers=("If-Match",),
+)
+HUB_STOP = _power(
+    "stop", "Stop the hub: its machine is deallocated, people's files stay.", "HubIsBeingMade", "HubHasFailed"
+)
+HUB_START = _power("start", "Start a hub that is stopped.", "HubHasFailed", *_MAY_NOT_START)
+HUB_RESTART = _power(
+    "restart",
+    "Boot the hub's machine anew. A stopped hub is started.",
+    "HubIsBeingMade",
+    "HubHasFailed",
+    *_MAY_NOT_START,
+)
+HUB_RETRY = _power("retry", "Try again to make a hub that failed, from nothing.", "HubHasNotFailed", *_MAY_NOT_START)
+HUB_EXTEND = Route(
+    method="POST",
+    path="hubs/{name}/extend",
+    name="hub_extend",
+    summary="Move the next stop by some hours, or call the next scheduled one off.",
+    body="ExtendRequest",
+    body_required=True,
+    answers=MappingProxyType({200: Answer("The hub with its next stop.", "Hub", headers=("ETag", _REPLAYED))}),
+    codes=(
+        *_CHANGES,
+        "HubIsBeingMade",
+        "HubHasFailed",
+        "HubIsStopped",
+        "NothingToExtend",
+        "ExtendedTooFar",
+        "IdempotencyKeyReused",
+    ),
+    request_headers=_REPEATABLE,
+)
+HUB_COST = Route(
+    method="GET",
+    path="hubs/{name}/cost",
+    name="hub_cost",
+    summary="What the hub has cost and will cost, by part. Retail prices times time; no invoice.",
+    answers=MappingProxyType({200: Answer("The cost.", "CostDetail")}),
+    codes=("HubNotFound",),
 )
 HUB_EVENTS = Route(
     method="GET",
@@ -285,7 +358,14 @@ ROUTES: tuple[Route, ...] = (
     HUB_CREATE,
     HUB_LIST,
     HUB_GET,
+    HUB_CHANGE,
     HUB_DELETE,
+    HUB_STOP,
+    HUB_START,
+    HUB_RESTART,
+    HUB_RETRY,
+    HUB_EXTEND,
+    HUB_COST,
     HUB_EVENTS,
     HUB_LOG,
     HUB_SSH_KEY,

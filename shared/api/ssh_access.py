@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.errors import HubletError
+from shared.hubs.states import HubState
 
 if TYPE_CHECKING:
     from shared.app import App
@@ -16,9 +17,14 @@ KNOWN_HOSTS_FILE = "known_hosts"
 """Where the command expects the hub's `knownHosts`: in the present folder, as it does the key."""
 
 
+_OFF = frozenset({HubState.STOPPING, HubState.STOPPED, HubState.DELETING, HubState.DELETED})
+"""States in which the machine is off or about to be: a command that cannot work is not shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class SshAccessView:
-    """`command` None = port 22 is not open to the owner. `known_hosts` None = the machine is not reachable yet."""
+    """`command` None = port 22 is not open to the owner, or the machine is off. `known_hosts` None = the machine is not
+    reachable yet; it stays valid while the hub is stopped, as its address and host key stay."""
 
     command: str | None = None
     known_hosts: str | None = None
@@ -38,7 +44,8 @@ async def ssh_access(app: "App", hub: "Hub") -> SshAccessView:
 
 
 def _command(hub: "Hub", endpoint: "Endpoint") -> str | None:
-    if not hub.spec.ssh_from:
+    is_off = hub.state in _OFF or hub.deallocated_at is not None
+    if is_off or not hub.spec.ssh_from:
         return None
     identity = [] if hub.spec.ssh_public_key is not None else ["-i", f"{hub.name}.pem"]
     known = ["-o", f"UserKnownHostsFile={KNOWN_HOSTS_FILE}"]  # without it ssh would ask for the trust we can prove

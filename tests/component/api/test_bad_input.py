@@ -32,6 +32,10 @@ def schedule(**changes: Any) -> dict[str, Any]:
     return {"schedule": {"timeZone": "UTC", "stop": "19:00", **changes}}
 
 
+def blocks(*times: tuple[str | None, str | None]) -> dict[str, Any]:
+    return {"schedule": {"timeZone": "UTC", "blocks": [{"start": start, "stop": stop} for start, stop in times]}}
+
+
 BAD_URL = {"/packages/requirementsUrl": "InvalidUrl"}
 BAD_ZONE = {"/schedule/timeZone": "UnknownTimeZone"}
 BAD_STOP = {"/schedule/stop": "InvalidTime"}
@@ -90,6 +94,23 @@ CASES: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ("time zone that is a path", schedule(timeZone="../../etc/passwd"), BAD_ZONE),
     ("day that is none", schedule(days=["montag"]), {"/schedule/days/0": "InvalidValue"}),
     ("schedule without a time", {"schedule": {"timeZone": "UTC"}}, {"/schedule": "MissingField"}),
+    ("stop at the start", schedule(start="19:00"), {"/schedule/stop": "StopBeforeStart"}),
+    ("stop before the start", schedule(start="20:00"), {"/schedule/stop": "StopBeforeStart"}),
+    ("both forms of a schedule", schedule(blocks=[{"start": "08:00"}]), {"/schedule/blocks": "Contradiction"}),
+    (
+        "blocks that overlap",
+        blocks(("08:00", "12:00"), ("11:59", "13:00")),
+        {"/schedule/blocks/1": "OverlappingBlocks"},
+    ),
+    ("block without a time", blocks((None, None)), {"/schedule/blocks/0": "MissingField"}),
+    ("block with a bad time", blocks(("8:00", None)), {"/schedule/blocks/0/start": "InvalidTime"}),
+    ("too many blocks", blocks(*[("08:00", None)] * 15), {"/schedule/blocks": "TooLong"}),
+    ("last day in the past", schedule(until="2026-03-01"), {"/schedule/until": "InThePast"}),
+    ("last day that is none", schedule(until="2026-04-31"), {"/schedule/until": "InvalidTime"}),
+    ("skipped day with a time", schedule(skip=["2026-12-25T00:00"]), {"/schedule/skip/0": "InvalidTime"}),
+    ("skipped day twice", schedule(skip=["2026-12-25"] * 2), {"/schedule/skip/1": "Duplicate"}),
+    ("too many skipped days", schedule(skip=["2026-12-25"] * 401), {"/schedule/skip": "TooLong"}),
+    ("idle too soon", {"idleMinutes": 14}, {"/idleMinutes": "OutOfRange"}),
     ("schedule without a zone", {"schedule": {"stop": "19:00"}}, {"/schedule/timeZone": "MissingField"}),
     ("past end date", {"expiresAt": "2020-01-01T00:00:00Z"}, {"/expiresAt": "InThePast"}),
     ("end date without an offset", {"expiresAt": "2030-01-01T00:00:00"}, {"/expiresAt": "InvalidTime"}),
@@ -280,7 +301,9 @@ async def test_an_unknown_route_is_404(api: Api, path: str, method: str):
     ("method", "path", "allowed"),
     [
         ("PATCH", "/api/hubs", "GET, POST"),
-        ("PUT", "/api/hubs/demo", "DELETE, GET"),
+        ("PUT", "/api/hubs/demo", "DELETE, GET, PATCH"),
+        ("GET", "/api/hubs/demo/stop", "POST"),
+        ("POST", "/api/hubs/demo/cost", "GET"),
         ("GET", "/api/hubs/demo/ssh-key", "POST"),
         ("GET", "/api/hubs/demo/admin-password", "POST"),
         ("POST", "/api/operations/x", "GET"),

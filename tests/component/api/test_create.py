@@ -70,6 +70,23 @@ async def test_every_field_of_the_contract_is_taken_and_stored(api: Api, world: 
     assert dict(spec.tags) == {"course": "bio101"}
 
 
+async def test_a_schedule_may_have_blocks_a_last_day_and_days_off(api: Api, world: World):
+    body = {
+        "timeZone": "Europe/Berlin",
+        "blocks": [{"days": ["tue"], "start": "09:00", "stop": "12:30"}, {"stop": "22:00"}],
+        "until": "2026-07-31",
+        "skip": ["2026-04-03"],
+    }
+    answer = await api.post("/api/hubs", {"schedule": body})
+    assert answer.status == 202, answer.json
+    everyday = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    blocks = [body["blocks"][0], {"days": everyday, "start": None, "stop": "22:00"}]
+    assert answer.json["schedule"] == {**body, "blocks": blocks, "stop": None, "start": None, "days": []}
+    stored = world.storage.hubs.only_hub().spec.schedule
+    assert stored is not None and stored.until is not None
+    assert (stored.until.isoformat(), [day.isoformat() for day in stored.skip]) == ("2026-07-31", ["2026-04-03"])
+
+
 async def test_accept_writes_message_due_row_and_one_transaction_and_asks_azure_nothing(api: Api, world: World):
     await api.post("/api/hubs")
     assert sorted(world.storage.tape.writes) == ["due.put", "hubs.create", "queue.put"]

@@ -73,6 +73,14 @@ async def test_every_answer_has_ids_and_security_headers(api: Api, path: str):
     assert "max-age" in answer.headers["strict-transport-security"]
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/healthz", "/api/hubs", "/api/hubs/nothing", "/api/openapi.json", "/api/nothing"]
+)
+async def test_json_ends_with_a_newline_so_that_answers_on_a_terminal_stay_apart(api: Api, path: str):
+    answer = await api.get(path)
+    assert answer.body.endswith(b"}\n")
+
+
 # ---- errors nobody planned
 
 

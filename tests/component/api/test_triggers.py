@@ -8,6 +8,7 @@ import pytest
 from functions import poison_queue, tick_timer, work_queue
 from shared.hubs.messages import encode
 from shared.hubs.states import HubState
+from tests.component.api.hubs import sent
 from tests.support.builders import a_message
 from tests.support.world import World
 
@@ -25,7 +26,7 @@ def a_delivery(body: bytes) -> func.QueueMessage:
 
 async def test_a_message_advances_its_hub(world: World):
     hub = await world.create()
-    message = world.storage.queue.sent[0].message
+    message = sent(world)[0]
     work, binding = function(work_queue, world)
     assert (binding["queueName"], binding["connection"]) == ("hub-work", "AzureWebJobsStorage")
     await work(a_delivery(encode(message).encode()))
@@ -59,7 +60,7 @@ async def test_a_bad_message_is_acknowledged_and_changes_nothing(world: World, m
 
 async def test_a_poisoned_message_fails_its_hub_with_the_cause(world: World):
     await world.create()
-    message = world.storage.queue.sent[0].message
+    message = sent(world)[0]
     handler, binding = function(poison_queue, world)
     assert binding["queueName"] == "hub-work-poison"
     await handler(a_delivery(encode(message).encode()))

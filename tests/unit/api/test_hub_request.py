@@ -1,10 +1,11 @@
 """The hub request: the grammars of names, packages, networks and times, and the defaults."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.api import names
@@ -239,7 +240,7 @@ def test_networks_for_ssh(text: str, code: str):
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5"])
 def test_good_time_zones(zone: str):
-    assert names.is_time_zone(zone)
+    assert parse({"schedule": {"timeZone": zone, "stop": "19:00"}})
 
 
 @pytest.mark.parametrize(
@@ -247,7 +248,40 @@ def test_good_time_zones(zone: str):
     ["", "Mars/X", "../UTC", "/etc/localtime", "posix/UTC", "Europe", "W. Europe Standard Time", "UTC\n", "tzdata.zi"],
 )
 def test_bad_time_zones(zone: str):
-    assert not names.is_time_zone(zone)
+    assert refused({"schedule": {"timeZone": zone, "stop": "19:00"}}) == {"/schedule/timeZone": "UnknownTimeZone"}
+
+
+def test_all_mistakes_of_a_schedule_are_told_at_once():
+    schedule = {"timeZone": "Mars/X", "start": "19:00", "stop": "08:00", "skip": ["2026-12-25", "2026-12-25"]}
+    assert refused({"schedule": schedule}) == {
+        "/schedule/timeZone": "UnknownTimeZone",
+        "/schedule/stop": "StopBeforeStart",
+        "/schedule/skip/1": "Duplicate",
+    }
+
+
+def test_the_last_day_of_a_schedule_is_a_date_in_its_own_zone():
+    """At 09:30 UTC on March 2 it is still March 1 in Pago Pago, and 23:30 on March 2 in Kiritimati."""
+    schedule = {"stop": "19:00", "until": "2026-03-01"}
+    assert parse({"schedule": {**schedule, "timeZone": "Pacific/Pago_Pago"}})
+    assert refused({"schedule": {**schedule, "timeZone": "Pacific/Kiritimati"}}) == {"/schedule/until": "InThePast"}
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-1-1", "20260101", "2026-W10-1", "2026-02-29", "0000-01-01", "", "2026-01-01Z", "²026-01-01"]
+)
+def test_what_is_no_date(text: str):
+    assert refused({"schedule": {"timeZone": "UTC", "stop": "19:00", "skip": [text]}}) == {
+        "/schedule/skip/0": "InvalidTime"
+    }
+
+
+def test_the_longest_life_is_a_setting_and_the_end_date_of_those_who_name_none():
+    assert parse({}).spec.expires_at is None
+    named_none = parse({}, HUBLET_MAX_LIFETIME_DAYS="10").spec.expires_at
+    assert named_none == MONDAY_MORNING + timedelta(days=10)
+    last = parse({"expiresAt": "2026-03-12T09:30:00Z"}, HUBLET_MAX_LIFETIME_DAYS="10").spec.expires_at
+    assert last == named_none
 
 
 # ---- whatever is sent
@@ -264,6 +298,7 @@ _NAMES = (
 FIELDS = st.sampled_from(_NAMES.split())
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a judgement of the machine, not of us
 @given(st.dictionaries(FIELDS, JSON_VALUES))
 def test_any_document_is_a_specification_or_a_problem_of_known_codes(document: dict[str, Any]):
     try:

@@ -1,30 +1,24 @@
-"""Progress, cost and operations: what callers are told while a hub is being made."""
+"""Progress: what callers are told while a hub is being made, goes off or comes back."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from shared.api.hub_view import cost_view
-from shared.api.operation_view import operation_view, pause_s
 from shared.api.progress import look_again_s, progress_of, rfc3339, stages_of
 from shared.hubs.model import (
     PROVISION,
-    Attempt,
     Hub,
     InstallRecord,
-    OperationStatus,
-    Principal,
+    Life,
     Reason,
+    StartTry,
     StepName,
     StepRecord,
 )
 from shared.hubs.states import Goal, HubState
-from tests.support.builders import a_hub, a_ready_hub, an_operation
+from tests.support.builders import a_hub, a_ready_hub, a_stopped_hub
 from tests.support.clock import MONDAY_MORNING
-
-JAY = Principal("jaydoe@example.com")
-API = "https://h.example/api"
 
 
 def a_hub_at(step: StepName, *, since_s: float = 0, **changes) -> Hub:
@@ -81,6 +75,30 @@ def test_the_ends_of_a_hubs_life(hub: Hub, stage: str, shown: int):
     assert (progress["stage"], progress["percent"]) == (stage, shown)
 
 
+@pytest.mark.parametrize(
+    ("hub", "stage", "eta", "says"),
+    [
+        (a_stopped_hub(state=HubState.STOPPING), "stopping", 40, "Deallocating"),
+        (a_stopped_hub(), "stopped", 0, "address cost"),
+        (a_stopped_hub(state=HubState.STARTING, operation_kind="start", life=Life()), "starting", 60, "Starting"),
+        (a_ready_hub(state=HubState.STARTING, operation_kind="restart"), "starting", 60, "Restarting"),
+        (a_ready_hub(operation_kind="start"), "ready", 0, "answers"),
+        (a_hub(state=HubState.PROVISIONING, life=Life(clearing=True)), "clearing", 844, "last attempt"),
+    ],
+    ids=["stopping", "stopped", "starting", "restarting", "ready again", "clearing"],
+)
+def test_a_hub_that_goes_off_and_on_says_so(hub: Hub, stage: str, eta: int, says: str):
+    progress = progress_of(hub, hub.state_since)
+    assert (progress["stage"], progress["etaSeconds"]) == (stage, eta)
+    assert says in progress["message"]
+
+
+def test_a_start_without_room_says_for_what():
+    refused = StartTry(size="Standard_D2s_v3", at=MONDAY_MORNING, reason=Reason(code="X", message="No room."))
+    hub = a_stopped_hub(state=HubState.STARTING, operation_kind="start", life=Life(tries=(refused,)))
+    assert "no room for Standard_D2s_v3" in progress_of(hub, hub.state_since)["message"]
+
+
 def test_a_failed_hub_says_why_and_at_which_stage():
     hub = replace(a_hub_at(StepName.BOOT), state=HubState.FAILED, reason=Reason(code="X", message="It broke."))
     progress = progress_of(hub, MONDAY_MORNING)
@@ -88,65 +106,12 @@ def test_a_failed_hub_says_why_and_at_which_stage():
     assert next(s for s in stages_of(hub, MONDAY_MORNING) if s["name"] == "boot")["status"] == "failed"
 
 
-def test_callers_are_sent_away_longer_while_the_installer_runs():
+def test_callers_are_sent_away_longer_where_less_happens():
+    assert look_again_s(a_stopped_hub()) == look_again_s(a_ready_hub()) > look_again_s(a_hub_at(StepName.INSTALL))
+    assert look_again_s(a_stopped_hub(state=HubState.STOPPING)) == look_again_s(a_hub_at(StepName.NETWORK))
     assert look_again_s(a_hub_at(StepName.INSTALL)) > look_again_s(a_hub_at(StepName.NETWORK)) > look_again_s(a_hub())
 
 
 def test_times_are_short_and_end_in_z():
     assert rfc3339(MONDAY_MORNING) == "2026-03-02T09:30:00Z"
     assert rfc3339(MONDAY_MORNING + timedelta(microseconds=1500)) == "2026-03-02T09:30:00.001Z"
-
-
-# ---- cost
-
-
-def test_cost_counts_the_hours_since_the_machine_was_asked_for():
-    cost = cost_view(a_ready_hub(), MONDAY_MORNING + timedelta(hours=10))
-    assert cost is not None
-    assert cost["soFar"] == pytest.approx(10 * 0.1076, abs=1e-4)
-    assert cost["perHourNow"] == pytest.approx(0.1076)
-
-
-def test_a_deallocated_hub_costs_its_disk_and_address_only():
-    hub = a_ready_hub(deallocated_at=MONDAY_MORNING + timedelta(hours=1))
-    cost = cost_view(hub, MONDAY_MORNING + timedelta(hours=3))
-    assert cost is not None
-    assert cost["perHourNow"] == pytest.approx(0.0116)
-    assert cost["soFar"] == pytest.approx(0.1076 + 2 * 0.0116, abs=1e-4)
-
-
-def test_before_there_is_a_machine_nothing_is_charged():
-    cost = cost_view(a_ready_hub(attempts=()), MONDAY_MORNING)
-    assert cost is not None
-    assert (cost["soFar"], cost["perHourNow"]) == (0, 0)
-
-
-def test_without_a_price_there_is_no_cost():
-    assert cost_view(a_ready_hub(price=None), MONDAY_MORNING) is None
-
-
-# ---- operations
-
-
-def test_an_operation_of_an_older_generation_shows_only_what_was_recorded():
-    hub = a_ready_hub(generation=2, goal=Goal.DELETED, state=HubState.DELETING)
-    canceled = an_operation(status=OperationStatus.CANCELED, error=Reason(code="Deleted", message="Deletion won."))
-    view = operation_view(canceled, hub, JAY, MONDAY_MORNING, API)
-    assert (view["status"], view["stages"], view["stage"]) == ("Canceled", [], None)
-    assert view["error"] == {"code": "Deleted", "message": "Deletion won.", "fix": ""}
-    assert pause_s(canceled, hub) is None
-
-
-def test_a_running_operation_shows_the_hubs_attempts():
-    attempt = Attempt(number=1, region="eastus", size="Standard_D2s_v3", started_at=MONDAY_MORNING)
-    hub = replace(a_hub_at(StepName.MACHINE), attempts=(attempt,))
-    running = an_operation(status=OperationStatus.RUNNING)
-    view = operation_view(running, hub, JAY, MONDAY_MORNING, API)
-    assert view["attempts"][0]["region"] == "eastus"
-    assert view["resource"] == f"{API}/hubs/physics"
-    assert pause_s(running, hub) == 5
-
-
-def test_an_operation_whose_hub_is_gone_still_answers():
-    view = operation_view(an_operation(status=OperationStatus.SUCCEEDED), None, JAY, MONDAY_MORNING, API)
-    assert (view["percent"], view["resource"]) == (100, f"{API}/hubs/physics")

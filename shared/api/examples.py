@@ -1,0 +1,47 @@
+"""Request bodies for the description: schema name -> what it does -> the body. Tests send each of them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+EXAMPLES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "HubRequest": {
+            "the tutorial's hub": {},
+            "a course that runs on weekdays and stops when nobody works": {
+                "name": "bio101",
+                "people": 12,
+                "packages": {"pip": ["pandas"]},
+                "schedule": {
+                    "timeZone": "Europe/Berlin",
+                    "start": "08:30",
+                    "stop": "19:00",
+                    "days": ["mon", "tue", "wed", "thu", "fri"],
+                },
+                "idleMinutes": 60,
+            },
+            "two times a week with other hours, but for the holidays": {
+                "schedule": {
+                    "timeZone": "America/New_York",
+                    "blocks": [
+                        {"days": ["tue"], "start": "09:00", "stop": "12:30"},
+                        {"days": ["thu"], "start": "14:00", "stop": "18:00"},
+                    ],
+                    "until": "2099-06-30",
+                    "skip": ["2098-12-24", "2098-12-31"],
+                }
+            },
+        },
+        "HubPatch": {
+            "another stop, all else stays": {"schedule": {"stop": "20:00"}},
+            "no schedule, no idle stop": {"schedule": None, "idleMinutes": None},
+            "an end date": {"expiresAt": "2099-02-01T00:00:00Z"},
+        },
+        "ExtendRequest": {
+            "two hours more": {"hours": 2},
+            "not tonight": {"skipNextStop": True},
+        },
+        "Nothing": {"nothing": {}},
+        "TokenRequest": {"a token for a colleague": {"owner": "ada", "name": "laptop"}},
+    }
+)
