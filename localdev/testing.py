@@ -13,6 +13,9 @@ from pathlib import Path
 from localdev import paths
 from localdev.setup import ensure_all
 
+QUICK = ("-q", "-m", "not slow")
+"""The inner loop: what takes long in virtual time is left to `./dev test`."""
+
 PACKAGES = paths.ROOT / ".ci" / "packages"
 
 
@@ -75,11 +78,11 @@ class _Result:
 
 
 def run_check() -> int:
-    """Format, lint, types and the fast tests, two at a time; prints the output of what failed, then a line per part."""
+    """Format, lint, types and the quick tests, two at a time; prints what failed in full, then a line per part."""
     tool_dir = Path(sys.executable).parent
     parts = (  # the longest first, so that two workers end at about the same time
-        _Part("component tests", (*_pytest(("component",)), "-q")),
-        _Part("unit tests", (*_pytest(("unit",)), "-q")),
+        _Part("component tests", (*_pytest(("component",)), *QUICK)),
+        _Part("unit tests", (*_pytest(("unit",)), *QUICK)),
         _Part("types", (sys.executable, "-m", "mypy")),
         _Part("lint", (str(tool_dir / "ruff"), "check", ".")),
         _Part("format", (str(tool_dir / "ruff"), "format", "--check", ".")),

@@ -20,8 +20,8 @@ def run(args: argparse.Namespace) -> int:
     import tempfile
     from pathlib import Path
 
-    from localdev.bench import accept, footprint, imports, reads, ready
-    from localdev.bench.options import FIGURES
+    from localdev.bench import accept, footprint, imports, reads, ready, sweep, tick, year
+    from localdev.bench.options import FIGURES, OPT_IN
     from localdev.bench.report import Report, machine
 
     logging.disable(logging.CRITICAL)  # the app's log goes to stderr and would be timed, too
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     print(machine(), flush=True)
     reports: list[Report] = []
     with tempfile.TemporaryDirectory(prefix="hublet-bench-") as folder:
-        for name in (name for name in ("imports", "accept", "reads", "ready", "up") if name in wanted):
+        for name in (name for name in (*FIGURES, *OPT_IN) if name in wanted):
             match name:
                 case "imports":
                     report = imports.measure()
@@ -39,6 +39,14 @@ def run(args: argparse.Namespace) -> int:
                     report = reads.measure(Path(folder))
                 case "ready":
                     report = ready.measure(args.hubs, args.seed)
+                case "tick":
+                    report = tick.measure()
+                case "sweep":
+                    report = sweep.measure()
+                case "schedule":
+                    report = year.measure_oracle(args.cases, args.seed)
+                case "year":
+                    report = year.measure(args.zones)
                 case _:
                     report = footprint.measure(args.runs, bare=args.bare)
             reports.append(report)

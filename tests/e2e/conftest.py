@@ -5,7 +5,9 @@ deleted by the one test about that.
 """
 
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from tests.e2e import readme
 from tests.e2e.api import Api
 from tests.e2e.azure import InboundRule
 from tests.e2e.environment import Environment, running_environment
+from tests.e2e.life import Lived, live
 
 PIP_PACKAGE = "cowsay"
 SCHEDULE = {"timeZone": "Europe/Berlin", "stop": "19:00", "start": "08:30", "days": ["mon", "tue", "wed"]}
@@ -171,3 +174,44 @@ def nothing_happens(environment: Environment, mallory: Api) -> Iterator[None]:
     assert mallory.names() == []
     assert environment.azure.groups() <= groups
     assert environment.stack.host.running
+
+
+class Beside:
+    """The life after `ready`, in a thread of its own: it waits for minutes while other tests use the machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._lived: Lived | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(folder,), name="life", daemon=True)
+        self._thread.start()
+
+    def _run(self, folder: Path) -> None:
+        try:
+            self._lived = live(folder)
+        except BaseException as error:
+            self._error = error
+
+    def lived(self) -> Lived:
+        """Waits for its end. Raises what went wrong there."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._lived is not None
+        return self._lived
+
+
+@pytest.fixture(scope="session", autouse=True)
+def beside(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside | None]:
+    """Begins with the first test, when any test wants what it sees."""
+    wanted = any("lived" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    running = Beside(tmp_path_factory.mktemp("life")) if wanted else None
+    yield running
+    if running is not None:
+        with suppress(BaseException):
+            running.lived()
+
+
+@pytest.fixture(scope="session")
+def lived(beside: Beside | None) -> Lived:
+    assert beside is not None
+    return beside.lived()

