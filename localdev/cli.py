@@ -9,6 +9,7 @@ from localdev import paths
 from localdev.bench.options import add_arguments as add_bench_arguments
 from localdev.paths import DEFAULT_PORT
 from localdev.setup import SetupFailed, ensure_all
+from localdev.sim_options import add_arguments as add_sim_arguments
 
 TIERS = ("unit", "component", "contract", "e2e")
 
@@ -52,6 +53,10 @@ def run(args: argparse.Namespace) -> int:
             from localdev.bench import run as bench
 
             return bench(args)
+        case "sim":
+            from tests.sim.batch import main as sim
+
+            return sim(args)
         case "docs":
             from localdev.docs import main as docs
 
@@ -98,6 +103,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     commands.add_parser("check", help="the inner loop: format, lint, types, unit and component tests")
     add_bench_arguments(commands.add_parser("bench", help="print the performance figures that can be measured here"))
+    sim = commands.add_parser("sim", help="simulated lives of hubs in which everything goes wrong, by seed")
+    add_sim_arguments(sim)
     docs = commands.add_parser("docs", help="write the documents that are generated from code")
     docs.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see ./dev docs --help")
     commands.add_parser("lock", help="write all lock files anew from their .in files")

@@ -1,7 +1,7 @@
 """What a person who runs the service must act on: said once, not once for each hub that meets it.
 
-An alert is one line in the log with the constant event `operator_alert`; `infra/` and docs/reliability.md name it, so one
-alert rule of the log store finds all of them.
+An alert is one line in the log with the constant event `operator_alert`, so that one rule of the log store finds all of
+them (docs/reliability.md).
 """
 
 from typing import TYPE_CHECKING

@@ -78,6 +78,12 @@ class FakeGroups:
 
     async def tagged(self, tag: str, value: str) -> Sequence[ResourceRef]:
         self.cloud.read("tagged", "", f"{tag}={value}")
+        wanted = (tag.lower(), value.lower())
+        found = self.references()
+        return [ref for ref in found if wanted in {(key.lower(), text.lower()) for key, text in ref.tags.items()}]
+
+    def references(self) -> list[ResourceRef]:
+        """Everything there is, groups included."""
         refs: list[ResourceRef] = []
         for group in self.cloud.groups.values():
             refs.append(self._ref("Microsoft.Resources/resourceGroups", group.name, "", group.tags))
@@ -92,8 +98,7 @@ class FakeGroups:
             for plan in group.shutdowns.values():
                 name = f"shutdown-computevm-{plan.vm_name}"
                 refs.append(self._ref("microsoft.devtestlab/schedules", group.name, name, plan.tags))
-        wanted = (tag.lower(), value.lower())
-        return [ref for ref in refs if wanted in {(key.lower(), text.lower()) for key, text in ref.tags.items()}]
+        return refs
 
     def _ref(self, kind: str, group: str, name: str, tags: Mapping[str, str]) -> ResourceRef:
         identifier = self.cloud.id_of(group, kind, name) if name else self.cloud.id_of(group)

@@ -1,0 +1,68 @@
+"""The simulation itself: it repeats to the byte, its net holds, and ten thousand lives break nothing."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from localdev.paths import ROOT
+from tests.sim.batch import Tally, many, pairs, replay_command, summary
+from tests.sim.plan import FAULTS, draw, only
+from tests.sim.run import simulate
+
+LIVES = 10_000
+LIVES_OF_A_RUN = 5
+
+
+def digest_of(seed: int, hash_seed: str) -> str:
+    """The trace of a run in a fresh interpreter."""
+    code = f"from tests.sim.plan import draw; from tests.sim.run import simulate; print(simulate(draw({seed})).digest)"
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    return run.stdout.strip()
+
+
+@pytest.mark.parametrize("seed", [3, 20])
+def test_the_same_seed_gives_the_same_trace_to_the_byte_in_every_process(seed: int):
+    assert digest_of(seed, "1") == digest_of(seed, "2") == simulate(draw(seed)).digest
+
+
+def test_another_seed_gives_another_trace():
+    assert simulate(only(1)).digest != simulate(only(2)).digest
+
+
+def test_a_world_without_trouble_makes_every_hub_and_nothing_else():
+    outcome = simulate(only(1))
+    assert outcome.violations == ()
+    assert outcome.hubs == LIVES_OF_A_RUN
+    assert outcome.struck == {}
+    assert outcome.kills == 0
+
+
+def test_a_failing_seed_is_lived_again_by_one_command():
+    assert replay_command(draw(17)) == "./dev sim --seed 17"
+    assert replay_command(only(17, "kill-after", "azure-stale")) == "./dev sim --seed 17 --faults kill-after,azure-stale"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_ten_thousand_lives_in_which_everything_goes_wrong_break_no_invariant():
+    tally = Tally()
+    for outcome in many([draw(seed) for seed in range(1, LIVES // LIVES_OF_A_RUN + 120)]):
+        tally.add(outcome)
+    assert not tally.failed, "\n".join(
+        [f"{replay_command(one.plan)}: {one.violations[0]}" for one in tally.failed] + [summary(tally, 1)]
+    )
+    assert tally.lives >= LIVES
+    assert set(tally.struck) >= {"kill-before", "kill-after", "storage-forgets", "azure-late", "machine-forgets"}
+    assert {"ready", "stopped", "deleted", "failed"} <= set(tally.states)
+
+
+@pytest.mark.slow
+def test_every_two_faults_together_break_no_invariant():
+    outcomes = list(many(pairs(1)))
+    assert len(outcomes) == len(FAULTS) * (len(FAULTS) - 1) // 2
+    assert not [f"{replay_command(one.plan)}: {one.violations[0]}" for one in outcomes if one.violations]

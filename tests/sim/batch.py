@@ -1,0 +1,124 @@
+"""Many runs, on all cores: `./dev sim`, and what `./dev test` asks for."""
+
+import os
+import sys
+import time
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from tests.sim.plan import FAULTS, Plan, draw, only
+from tests.sim.run import Outcome, simulate
+
+_AT_A_TIME = 8
+TOLD = 60
+"""Lines of a failed run's story that are shown."""
+
+
+@dataclass
+class Tally:
+    """What a batch came to. `slowest_s`: how long after its last fault a run needed to settle, virtual seconds."""
+
+    runs: int = 0
+    lives: int = 0
+    visits: int = 0
+    kills: int = 0
+    slowest_s: float = 0.0
+    virtual_s: float = 0.0
+    states: Counter[str] = field(default_factory=Counter)
+    struck: Counter[str] = field(default_factory=Counter)
+    failed: list[Outcome] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        self.runs += 1
+        self.lives += outcome.hubs
+        self.visits += outcome.visits
+        self.kills += outcome.kills
+        self.virtual_s += outcome.virtual_s
+        self.slowest_s = max(self.slowest_s, outcome.settled_after_s)
+        self.states += outcome.states
+        self.struck += outcome.struck
+        if outcome.violations:
+            self.failed.append(outcome)
+
+
+def replay_command(plan: Plan) -> str:
+    """The one command that lives this run again."""
+    if plan == draw(plan.seed, hubs=plan.hubs):
+        return f"./dev sim --seed {plan.seed}"
+    return f"./dev sim --seed {plan.seed} --faults {','.join(plan.faults)}"
+
+
+def many(plans: Sequence[Plan], *, until: float | None = None) -> Iterator[Outcome]:
+    """The outcomes in the order of the plans. `until`: no new plan is begun after that moment of `time.monotonic`."""
+    with ProcessPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in range(0, len(plans), 512):
+            if until is not None and time.monotonic() > until:
+                return
+            yield from pool.map(simulate, plans[start : start + 512], chunksize=_AT_A_TIME)
+
+
+def pairs(seed: int) -> list[Plan]:
+    """Every two kinds of fault, alone with each other."""
+    return [only(seed + number, one, other) for number, (one, other) in enumerate(combinations(FAULTS, 2))]
+
+
+def main(args: Namespace) -> int:
+    """0 when no invariant was broken; prints what was, and how to see it again."""
+    names = [name for name in (args.faults or "").split(",") if name]
+    if unknown := [name for name in names if name not in FAULTS]:
+        print(f"dev: no such fault: {', '.join(unknown)}", file=sys.stderr)
+        return 2
+    seeds = range(args.seed, args.seed + (10**9 if args.minutes else args.runs))
+    began = time.monotonic()
+    tally = Tally()
+    if args.trace or (args.runs == 1 and not args.minutes and not args.pairs):
+        for seed in list(seeds)[: args.runs]:
+            plan = only(seed, *names) if names else draw(seed)
+            tally.add(simulate(plan, echo=print if args.trace else None))
+    else:
+        until = began + args.minutes * 60 if args.minutes else None
+        for outcome in _batches(args, names, seeds, until):
+            tally.add(outcome)
+            if outcome.violations:
+                print(_told(outcome, lines=0), flush=True)
+    took_s = time.monotonic() - began
+    print(summary(tally, took_s))
+    for outcome in tally.failed[:3]:
+        print(_told(outcome, lines=TOLD))
+    return 1 if tally.failed else 0
+
+
+def _batches(args: Namespace, names: list[str], seeds: range, until: float | None) -> Iterator[Outcome]:
+    if args.pairs:
+        yield from many(pairs(args.seed), until=until)
+        return
+    for start in range(0, len(seeds), 2048):
+        if until is not None and time.monotonic() > until:
+            return
+        chunk = seeds[start : start + 2048]
+        yield from many([only(seed, *names) if names else draw(seed) for seed in chunk], until=until)
+
+
+def summary(tally: Tally, took_s: float) -> str:
+    lines = [
+        f"{tally.lives} lifecycles in {tally.runs} runs: {len(tally.failed)} runs broke an invariant",
+        f"{took_s:.0f} s, {tally.lives / max(took_s, 0.001):.0f} lifecycles a second on {os.cpu_count()} cores; "
+        f"{tally.virtual_s / 86400:.0f} days of virtual time",
+        f"{tally.visits} messages worked on, {tally.kills} processes died, "
+        f"settled at most {tally.slowest_s / 60:.0f} min after the last fault",
+        "ends: " + ", ".join(f"{state} {count}" for state, count in sorted(tally.states.items())),
+        "calls that went wrong: " + ", ".join(f"{name} {count}" for name, count in sorted(tally.struck.items())),
+    ]
+    return "\n".join(lines)
+
+
+def _told(outcome: Outcome, *, lines: int) -> str:
+    """The story of the hubs that are accused, then the accusations."""
+    accused = {word.strip(",:") for violation in outcome.violations for word in violation.split() if "-" in word}
+    about = [line for line in outcome.story if any(name in line for name in accused)] if lines else []
+    head = [f"seed {outcome.plan.seed}: {violation}" for violation in outcome.violations]
+    return "\n".join([*about[-lines:], *head[:20], f"again: {replay_command(outcome.plan)}"])

@@ -1,0 +1,327 @@
+"""One run: a world made from a seed, trouble for a while, quiet, judgement.
+
+./dev sim --seed 17            one seed, told in full when it fails
+./dev sim --runs 2000          so many seeds from --seed on
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from shared.app import App
+from shared.errors import CapacityError, RetryableError
+from shared.hubs.model import Hub, Notice
+from shared.hubs.states import STABLE
+from tests.sim import oracles
+from tests.sim.azure import Replica, SimCompute, SimGroups, chance_of_age
+from tests.sim.loop import SimClock, VirtualLoop
+from tests.sim.machines import Machines, SimHubApi, SimHubHttp
+from tests.sim.network import Network
+from tests.sim.people import People, Promise
+from tests.sim.plan import Plan
+from tests.sim.platform import Platform, SimNoticeQueue, SimQueue
+from tests.sim.process import Process
+from tests.sim.trace import Trace
+from tests.support.builders import some_settings
+from tests.support.fake_arm import FakeCatalog, FakeLongOperations, FakeNetwork, FakeShutdowns
+from tests.support.fake_chance import FakeEntropy, FakeKeyMaker
+from tests.support.fake_cloud import FakeCloud
+from tests.support.fake_machine import FakeMachine, Script, failing
+from tests.support.fake_storage import fake_storage
+from tests.support.fake_vm import FakeOnVm, FakeReach
+
+QUIET_STEP_S = 300.0
+LEAST_QUIET_S = 1200.0
+"""Two sweeps and what follows from them: until then what somebody did in the portal may be unseen."""
+QUIET_LIMIT_S = 6 * 3600.0
+"""Until then everything must be settled after the last fault (I1, I10): a dead host's message may come back after ten
+minutes five times, power and removal look every 15 minutes at last, a start may take 30."""
+LEFT_OVER_S = 15 * 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one run came to. `violations` is empty when all is well; `hubs` counts lifecycles (accepted hubs)."""
+
+    plan: Plan
+    hubs: int
+    violations: tuple[str, ...]
+    digest: str
+    virtual_s: float
+    settled_after_s: float
+    states: Counter[str]
+    struck: Counter[str]
+    visits: int
+    kills: int
+    story: tuple[str, ...] = ()
+
+
+class _Sink:
+    """Refuses now and then while there is trouble."""
+
+    name = "simulated"
+
+    def __init__(self, refuses: Callable[[], bool]) -> None:
+        self._refuses = refuses
+        self.delivered: Counter[str] = Counter()
+
+    async def deliver(self, notice: Notice) -> None:
+        if self._refuses():
+            raise RetryableError("SinkUnavailable", "The sink answers 503.")
+        self.delivered[notice.id] += 1
+
+
+@dataclass
+class World:
+    """Everything of one run."""
+
+    plan: Plan
+    loop: VirtualLoop
+    trace: Trace
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        plan, seed = self.plan, self.plan.seed
+        self.rng = random.Random(f"world-{seed}")
+        self.clock = SimClock(self.loop)
+        self.storage = self._storage()
+        self.cloud = FakeCloud(self.clock, **self._durations())
+        self.network = Network(plan, random.Random(f"network-{seed}"), self.trace)
+        stale = plan.rate("azure-stale")
+        pick = chance_of_age(random.Random(f"stale-{seed}"), stale, lambda: self.network.troubled) if stale else None
+        self.replica = Replica(self.cloud, self.loop.time, pick)
+        self.on_vm = FakeOnVm(self.clock)
+        self.on_vm.new_machine = self._new_machine
+        self.machines = Machines(self.cloud, self.on_vm)
+        self.sink = _Sink(lambda: self.network.troubled and self.rng.random() < plan.rate("sink"))
+        self.entropy = FakeEntropy(seed)
+        self.settings = some_settings(HUBLET_EGRESS_CIDRS="198.51.100.7/32", HUBLET_FAILED_KEEP_HOURS="240")
+        self.ports: dict[str, Any] = {
+            **self.storage.ports(),
+            "groups": SimGroups(self.cloud, self.replica),
+            "network": FakeNetwork(self.cloud),
+            "compute": SimCompute(self.cloud, self.replica),
+            "operations": FakeLongOperations(self.cloud),
+            "shutdowns": FakeShutdowns(self.cloud),
+            "catalog": FakeCatalog(self.cloud),
+            "on_vm": self.on_vm,
+            "hub_api": SimHubApi(self.on_vm, self.machines),
+            "hub_http": SimHubHttp(self.on_vm, self.machines),
+            "reach": FakeReach(),
+        }
+        self.platform = Platform(self.loop, plan, random.Random(f"platform-{seed}"), self.network, self.trace, self.app)
+        self.storage.queue.offer = self.platform.offer
+        self.storage.notices.offer = self.platform.offer
+        self.people = People(
+            plan, random.Random(f"people-{seed}"), self.platform, self.network, self.storage.hubs, self.trace
+        )
+        self.watch = oracles.Watch(self.cloud, self.storage)
+        self.network.heard = self.watch.heard
+        self.network.sends = self.watch.sends
+
+    def _storage(self) -> Any:
+        made = fake_storage(self.clock, through_json=self.plan.through_json)
+        return replace(made, queue=SimQueue(self.clock, made.tape), notices=SimNoticeQueue(self.clock, made.tape))
+
+    def _durations(self) -> dict[str, float]:
+        rng = self.rng
+        return {
+            "group_delete": rng.uniform(20.0, 400.0),
+            "nsg": rng.uniform(1.0, 8.0),
+            "vnet": rng.uniform(2.0, 10.0),
+            "vm": rng.uniform(15.0, 150.0),
+            "deallocate": rng.uniform(15.0, 120.0),
+            "start": rng.uniform(15.0, 90.0),
+        }
+
+    def app(self, process: Process) -> App:
+        """The composition root of one process."""
+        ports = {name: self.network.port(process, name, real) for name, real in self.ports.items()}
+        return App(
+            settings=self.settings,
+            clock=process.clock,
+            entropy=self.entropy,
+            keys=FakeKeyMaker(),
+            sinks=(self.sink,),
+            **ports,
+        )
+
+    def _new_machine(self, machine: FakeMachine) -> None:
+        machine.boot_s = self.rng.uniform(0.0, 60.0)
+        if self.network.troubled and self.rng.random() < self.plan.rate("installer-fails"):
+            machine.scripts = [failing(self.rng.randint(3, 12), exit_code=1), Script()]
+
+    # ------------------------------------------------------------------ trouble
+
+    async def nemesis(self) -> None:
+        """What goes wrong by itself, as long as it may."""
+        plan, rng = self.plan, random.Random(f"nemesis-{self.plan.seed}")
+        while True:
+            await asyncio.sleep(rng.uniform(10.0, 240.0))
+            if not self.network.troubled:
+                return
+            self._azure_trouble(rng)
+            if plan.rate("outage") and rng.random() < 0.02:
+                down_s = rng.choice((120.0, 1800.0, 3 * 3600.0)) * rng.random()
+                self.trace.add(f"the app is down for {down_s:.0f} s")
+                self.platform.kill_all(down_s)
+            if rng.random() < plan.rate("portal") * 0.3:
+                self._portal(rng)
+
+    def _azure_trouble(self, rng: random.Random) -> None:
+        plan, cloud = self.plan, self.cloud
+        if rng.random() < plan.rate("azure-fails") * 3:
+            verb = rng.choice(("nsg", "vnet", "vm", "deallocate", "start", "group_delete"))
+            error = RetryableError("InternalExecutionError", "Azure had an internal problem.")
+            cloud.fail_poll(verb, error, times=1, power=rng.choice((None, "running")) if verb == "vm" else None)
+            self.trace.add(f"azure: the next {verb} will fail")
+        if rng.random() < plan.rate("azure-handles"):
+            cloud.forget_operations()
+            self.trace.add("azure: forgets its operations")
+        if rng.random() < plan.rate("azure-full") * 0.5:
+            full = CapacityError("AllocationFailed", "Azure has no room.")
+            (cloud.fail_begin if rng.random() < 0.5 else cloud.fail_poll)("vm", full, times=1)
+            self.trace.add("azure: the next machine finds no room")
+
+    def _portal(self, rng: random.Random) -> None:
+        vms = [vm for vm in self.cloud.vms() if vm.settles_at <= self.clock.now() and vm.provisioning == "succeeded"]
+        if vms:
+            vm = rng.choice(vms)
+            power = rng.choice(("running", "stopped", "deallocated"))
+            self.trace.add(f"portal: {vm.plan.name} is {power}")
+            vm.power = vm.next_power = power
+            self.replica.remember()
+
+    def quiet(self) -> None:
+        """Everything answers from now on; what was planted is taken back."""
+        self.network.troubled = False
+        for verb in ("nsg", "vnet", "vm", "deallocate", "start", "group_delete", "restart", "resize"):
+            fine = RetryableError("Planted", "taken back")
+            self.cloud.fail_begin(verb, fine, times=0)
+            self.cloud.fail_poll(verb, fine, times=0)
+        for machine in self.on_vm.machines.values():
+            machine.down_until = None
+        self.platform.all_up()
+        self.trace.add("quiet")
+
+    # ------------------------------------------------------------------ the end
+
+    def unsettled(self) -> str:
+        """Why it is not over yet; empty when it is."""
+        now = self.loop.time()
+        for hub in self.storage.hubs.hubs.values():
+            if hub.state not in STABLE or (hub.failed_at is not None and hub.deallocated_at is None):
+                return f"{hub.id} is {hub.state}"
+        soon = [item for item, at in self.platform.waiting.values() if at <= now + LEFT_OVER_S]
+        settled = {hub.id: hub for hub in self.storage.hubs.hubs.values()}
+        if any(getattr(item, "hub_id", "") in settled for item in soon):
+            return f"{len(soon)} messages are on their way"
+        if self.storage.outbox.rows:
+            return "notices are not delivered"
+        return ""
+
+    def violations(self) -> tuple[str, ...]:
+        storage = self.storage
+        late = [row for row in storage.due.rows.values() if row.at < self.clock.now() - timedelta(seconds=LEFT_OVER_S)]
+        return (
+            *self.watch.broken,
+            *oracles.judge_hubs(self.cloud, storage),
+            *oracles.judge_history(storage),
+            *oracles.judge_rows(storage, late),
+            *oracles.judge_notices(storage, self.sink.delivered),
+            *(f"I7: a function raised {bug}" for bug in self.platform.bugs),
+            *(f"API: {bug}" for bug in self.people.bugs),
+            *self._broken_promises(),
+        )
+
+    def _broken_promises(self) -> list[str]:
+        """I1, I4: what was answered with 202 has come true, or there is a cause that an owner can read."""
+        hubs = {hub.id: hub for hub in self.storage.hubs.hubs.values()}
+        gone = {hub_id for _, hub_id in self.storage.hubs.graves}
+        return [
+            why
+            for promise in self.people.promises.values()
+            if (why := _broken(promise, hubs.get(promise.hub_id), gone, portal=bool(self.plan.rate("portal"))))
+        ]
+
+
+def _broken(promise: Promise, hub: Hub | None, gone: set[str], *, portal: bool) -> str:
+    if hub is None:
+        if promise.hub_id not in gone:
+            return f"I1: {promise.hub_id} was accepted and is neither there nor buried"
+        return "" if promise.wish in (None, "deleted") else f"I1: {promise.hub_id} is deleted, nobody asked for that"
+    if promise.wish == "deleted":
+        return f"I4: {promise.hub_id} should be deleted and is {hub.state}"
+    if portal or promise.wish is None or hub.state == "failed":
+        return ""
+    explained = any(condition.type == "StartFailed" for condition in hub.conditions)
+    if promise.wish == "running" and hub.state == "stopped" and not explained:
+        return f"I4: {promise.hub_id} should run and is stopped, nobody says why"
+    if promise.wish == "stopped" and hub.state == "ready":
+        return f"I4: {promise.hub_id} should be stopped and runs"
+    return ""
+
+
+async def _live(world: World) -> float:
+    """Trouble, then quiet. Returns how long after the last fault everything was settled, seconds."""
+    people = world.loop.create_task(world.people.everybody())
+    nemesis = world.loop.create_task(world.nemesis())
+    await asyncio.sleep(world.plan.trouble_s)
+    world.quiet()
+    await people
+    await nemesis
+    began = world.loop.time()
+    if world.plan.rate("portal"):
+        await asyncio.sleep(LEAST_QUIET_S)
+    while world.unsettled() and world.loop.time() < began + QUIET_LIMIT_S:
+        await asyncio.sleep(QUIET_STEP_S)
+    settled_after_s = world.loop.time() - began
+    await asyncio.sleep(2 * LEFT_OVER_S)  # late copies must not do anything any more
+    return settled_after_s
+
+
+def simulate(plan: Plan, *, echo: Callable[[str], None] | None = None) -> Outcome:
+    """Lives one plan to its end. Twice gives the same outcome, to the byte (`digest`)."""
+    logging.disable(logging.CRITICAL)
+    loop = VirtualLoop()
+    asyncio.set_event_loop(loop)
+    try:
+
+        async def everything() -> Outcome:
+            world = World(plan, loop, Trace(loop.time, echo))
+            settled_after_s = await _live(world)
+            violations = world.violations()
+            return Outcome(
+                plan=plan,
+                hubs=len(world.people.promises),
+                violations=violations,
+                digest=world.trace.digest,
+                virtual_s=loop.time(),
+                settled_after_s=settled_after_s,
+                states=Counter(
+                    [str(hub.state) for hub in world.storage.hubs.hubs.values()]
+                    + ["deleted"] * len(world.storage.hubs.graves)
+                ),
+                struck=Counter(world.network.struck),
+                visits=world.platform.visits,
+                kills=world.platform.names - plan.hosts,
+                story=tuple(world.trace.last) if violations else (),
+            )
+
+        return loop.run_until_complete(everything())
+    finally:
+        _forget(loop)
+
+
+def _forget(loop: VirtualLoop) -> None:
+    """Whatever was still on its way is of no interest any more."""
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    asyncio.set_event_loop(None)
+    loop.close()
