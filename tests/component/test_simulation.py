@@ -44,7 +44,8 @@ def test_a_world_without_trouble_makes_every_hub_and_nothing_else():
 
 def test_a_failing_seed_is_lived_again_by_one_command():
     assert replay_command(draw(17)) == "./dev sim --seed 17"
-    assert replay_command(only(17, "kill-after", "azure-stale")) == "./dev sim --seed 17 --faults kill-after,azure-stale"
+    two = only(17, "kill-after", "azure-stale")
+    assert replay_command(two) == "./dev sim --seed 17 --faults kill-after,azure-stale"
 
 
 @pytest.mark.slow

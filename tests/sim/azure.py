@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.hubs.ports import GroupView, ResourceRef, VmPower, VmView
+from tests.sim.plan import Perturbation, Twist
 from tests.support.fake_arm import FakeCompute, FakeGroups
 from tests.support.fake_cloud import FakeCloud
 
@@ -28,12 +29,19 @@ class Replica:
     """Remembers what could be read when. `pick` says how old the next answer is, in seconds (0 = the present)."""
 
     def __init__(
-        self, cloud: FakeCloud, seconds: Callable[[], float], pick: Callable[[str], float] | None = None
+        self,
+        cloud: FakeCloud,
+        seconds: Callable[[], float],
+        pick: Callable[[str], float] | None = None,
+        *,
+        bent: Perturbation | None = None,
     ) -> None:
-        """`pick` None = every read sees the present, and nothing is remembered."""
+        """`pick` None = every read sees the present, but for the one that is bent."""
         self._cloud = cloud
         self._seconds = seconds
         self._pick = pick
+        self._bent = bent if bent is not None and bent.twist is Twist.STALE else None
+        self.reads = 0
         self._at: list[float] = [seconds()]
         self._snapshots: list[_Snapshot] = [_Snapshot({}, {}, (), ())]
         self._groups = FakeGroups(cloud)
@@ -41,7 +49,7 @@ class Replica:
 
     def remember(self) -> None:
         """Called around every call of Azure: between two of them only time changes anything, and that is seen later."""
-        if self._pick is None:
+        if self._pick is None and self._bent is None:
             return
         self._cloud.settle()
         snapshot = self._take()
@@ -53,6 +61,10 @@ class Replica:
 
     def old(self, what: str) -> _Snapshot | None:
         """What that read sees instead of the truth, or None for the truth."""
+        self.reads += 1
+        if self._bent is not None and self._bent.at == self.reads - 1:
+            self.remember()
+            return self._snapshots[max(0, len(self._snapshots) - 1 - self._bent.versions)]
         age = self._pick(what) if self._pick is not None else 0.0
         if age <= 0.0:
             return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.errors import HubletError, RetryableError
 from shared.hubs.vm_errors import VmUnreachable
-from tests.sim.plan import Plan
+from tests.sim.plan import Plan, Twist
 from tests.sim.process import Process
 from tests.sim.trace import Trace, brief
 from tests.support.tape import Crash
@@ -21,6 +21,14 @@ NEVER_FAIL = frozenset({"reach", "catalog"})
 
 TELL_NO = frozenset({"api_version", "tls", "probe"})
 """Methods for which silence is an answer, not an error."""
+
+LOOKS = frozenset(
+    {
+        *(("groups", "get"), ("groups", "tagged"), ("network", "address"), ("compute", "vm"), ("compute", "powers")),
+        *(("operations", "poll"), ("on_vm", "call"), ("hub_http", "start_server"), ("hub_http", "compute_in_kernel")),
+    }
+)
+"""Calls by which the world is observed."""
 
 STORAGE_TIMEOUT_S = 5.0
 AZURE_TIMEOUT_S = 30.0
@@ -69,6 +77,8 @@ class Network:
         self.died: Callable[[Process], None] = lambda _: None
         self._fates = {kind: _ladder(plan, own + _ANYWHERE) for kind, own in (*_BY_KIND.items(), ("other", ()))}
         self.struck: dict[str, int] = {}
+        self._perturbation = plan.perturbation
+        self.calls = self.looks = 0
 
     def port(self, process: Process, name: str, real: Any) -> Any:
         return _Port(self, process, name, real)
@@ -79,6 +89,7 @@ class Network:
         if process.dead:
             raise Crash(process.name)
         self.sends(port, method)
+        self._perturb(process, port, method)
         kind = "other" if method in TELL_NO else _kind(port)
         fate = self._draw(kind)
         latency = self._rng.uniform(0.002, 0.02 if kind == "storage" else 0.3)
@@ -119,6 +130,19 @@ class Network:
         if process.dead:  # somebody killed it while this was on its way
             raise Crash(process.name)
         return answer
+
+    def _perturb(self, process: Process, port: str, method: str) -> None:
+        """The one occasion that is bent, if this is it."""
+        looks = (port, method) in LOOKS
+        self.calls, self.looks = self.calls + 1, self.looks + looks
+        bent = self._perturbation
+        if bent is None:
+            return
+        if bent.twist is Twist.INTERMEDIATE and bent.at == self.calls - 1:
+            self._die(process, f"before {port}.{method}")
+        if bent.twist is Twist.UNOBSERVED and looks and bent.at == self.looks - 1:
+            self._trace.add(f"{process.name} {port}.{method} is never answered")
+            raise _refusal(_kind(port))
 
     def _send(
         self,

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from shared.hubs.meter import Billing
-from shared.hubs.model import Hub, OperationStatus
+from shared.hubs.model import Hub, Notice, OperationStatus
 from shared.hubs.ports import DueRow
 from shared.hubs.states import STABLE, TRANSITIONS, Goal, HubState
 from shared.hubs.tags import HUB
@@ -195,9 +195,13 @@ def judge_rows(storage: FakeStorage, due: list[DueRow]) -> Iterator[str]:
         yield f"I10: the due row of {row.hub_id} at {row.at} is still there"
 
 
-def judge_notices(storage: FakeStorage, delivered: Counter[str]) -> Iterator[str]:
-    """I9: nothing told is left undelivered, and each id is one notice."""
+def judge_notices(storage: FakeStorage, told: Mapping[str, Notice], delivered: Counter[str]) -> Iterator[str]:
+    """I9: nothing told is left undelivered, and nothing is delivered without end."""
+    for notice in told.values():
+        if not delivered[notice.id]:
+            yield f"I9: notice {notice.seq} of {notice.hub_id} ({notice.type}) was never delivered"
     for (_, hub_id, seq), notice in storage.outbox.rows.items():
-        yield f"I9: notice {seq} of {hub_id} ({notice.type}) was never delivered"
+        if delivered[notice.id]:
+            yield f"I9: notice {seq} of {hub_id} was delivered and is still in the outbox"
     if any(times > 60 for times in delivered.values()):
         yield f"I9: a notice was delivered {max(delivered.values())} times"

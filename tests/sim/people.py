@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
@@ -24,6 +24,14 @@ from tests.support.tape import Crash
 
 type Ask = Callable[[App], Awaitable[Hub]]
 type Act = Callable[..., Awaitable[Any]]
+
+WORDS: Mapping[str, tuple[Act, Goal]] = {
+    "stop": (steer.stop_hub, Goal.STOPPED),
+    "start": (steer.start_hub, Goal.RUNNING),
+    "restart": (steer.restart_hub, Goal.RUNNING),
+    "delete": (steer.delete_hub, Goal.DELETED),
+}
+"""What a script may say."""
 
 TRIES = 40
 """A client that was never answered gives up after some minutes."""
@@ -65,11 +73,16 @@ class People:
     async def _story(self, number: int) -> None:
         rng = random.Random(f"story-{self._plan.seed}-{number}")
         await asyncio.sleep(rng.uniform(0.0, min(900.0, self._plan.trouble_s)))
-        owner = Principal(f"owner{number % 3}@example.org")
+        owner = Principal(f"owner{number // 3}@example.org")
         name = f"hub{number}"
-        spec = _spec(rng)
+        spec = _spec(rng, may_have_schedule=self._plan.script is None)
         hub = await self._create(rng, owner, name, spec)
         if hub is None:
+            return
+        if self._plan.script is not None:
+            for word in self._plan.script:
+                await self._until_settled(hub, 4 * 3600.0)
+                await self._wish(rng, owner, hub, *WORDS[word])
             return
         changes = rng.choice((0, 1, 2, 4)) if self._plan.rate("flip") else rng.choice((0, 1, 2))
         for _ in range(changes):
@@ -236,11 +249,11 @@ def _change_of_schedule(rng: random.Random) -> Act:
     return change_hub
 
 
-def _spec(rng: random.Random) -> HubSpec:
+def _spec(rng: random.Random, *, may_have_schedule: bool) -> HubSpec:
     mode = rng.choice((HttpsMode.AUTO, HttpsMode.NONE))
     spec = a_spec(https=HttpsSpec(mode=mode, email="ops@example.org"))
     if rng.random() < 0.3:
         spec = replace(spec, fallback=Fallback(sizes=("Standard_D2as_v5",), regions=("eastus2",)))
-    if rng.random() < 0.1:
+    if rng.random() < 0.1 and may_have_schedule:
         spec = replace(spec, schedule=a_schedule(start=None, stop="23:30"))
     return spec

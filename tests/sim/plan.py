@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,9 @@ FAULTS: Mapping[str, Fault] = {
     "machine-silent": Fault(about="SSH or HTTP does not answer", rate=0.05, rows=("F34",)),
     "machine-forgets": Fault(about="the machine did it, its answer is lost", rate=0.03, rows=("F34",)),
     "installer-fails": Fault(about="TLJH's installer fails the first time", rate=0.2, rows=("F36",)),
+    "installer-hangs": Fault(about="TLJH's installer never ends", rate=0.04, rows=("F37",)),
+    "machine-dead": Fault(about="a machine runs and never answers", rate=0.04, rows=("F34", "F24")),
+    "azure-slow": Fault(about="machines take up to half an hour to be made", rate=1.0, rows=("F24",)),
     # -- what is around
     "skew": Fault(about="clocks of processes are wrong by up to 10 min", rate=1.0, rows=("F15",)),
     "outage": Fault(about="all of the app is down for a while", rate=1.0, rows=("F16",)),
@@ -53,9 +57,37 @@ FAULTS: Mapping[str, Fault] = {
 }
 
 
+class Twist(StrEnum):
+    """The three ways of Sieve (OSDI '22) to bend a controller's view of the world."""
+
+    STALE = "stale"
+    """A read of Azure sees the state before the last change, or before the last few."""
+    UNOBSERVED = "unobserved"
+    """A look at Azure or a machine is not answered, whatever was to be seen then is never seen."""
+    INTERMEDIATE = "intermediate"
+    """A worker dies before a call: another one finds the world half changed."""
+    LOST = "lost"
+    """A message never arrives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Perturbation:
+    """One twist at the `at`-th occasion of its kind, counted from 0. `versions`: how far back a stale read looks."""
+
+    twist: Twist
+    at: int
+    versions: int = 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`faults`: rates by name, those that are on. `trouble_s`: how long they last; then everything answers."""
+    """`faults`: rates by name, those that are on. `trouble_s`: how long they last; then everything answers.
+
+    `script`: what each owner asks for, one thing after the other once the hub has settled; None = whatever they like.
+    `until_begun`: the run is over as soon as a worker has begun with every hub. `perturbation`: the one thing that is
+    bent in a world without faults. `again_after_s`: when everything is over, time jumps that far and every message
+    that was ever put arrives up to five times more, in any order.
+    """
 
     seed: int
     hubs: int
@@ -63,6 +95,10 @@ class Plan:
     faults: Mapping[str, float] = field(default_factory=dict)
     trouble_s: float = 3600.0
     through_json: bool = False
+    script: tuple[str, ...] | None = None
+    perturbation: Perturbation | None = None
+    again_after_s: float | None = None
+    until_begun: bool = False
 
     def rate(self, name: str) -> float:
         return self.faults.get(name, 0.0)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from shared.hubs.ticks import drive, tick
 from shared.steps import STEPS
 from tests.sim.loop import SimClock, VirtualLoop
 from tests.sim.network import Network
-from tests.sim.plan import Plan
+from tests.sim.plan import Plan, Twist
 from tests.sim.process import Process, outcome_of
 from tests.sim.trace import Trace, brief
 from tests.support.fake_storage import FakeNoticeQueue, FakeQueue, Queued, QueuedNotice
@@ -104,7 +104,7 @@ class Platform:
         self.poisons: list[Item] = []
         self.down_until = 0.0
         self.waiting: dict[int, tuple[Item, float]] = {}
-        self.visits = 0
+        self.visits = self.offers = 0
         self._numbers = 0
         network.died = self._died
         for slot in range(plan.hosts):
@@ -159,6 +159,11 @@ class Platform:
 
     def offer(self, item: Item, delay_s: float) -> None:
         """Somebody put a message."""
+        self.offers += 1
+        bent = self._plan.perturbation
+        if bent is not None and bent.twist is Twist.LOST and bent.at == self.offers - 1:
+            self._trace.add(f"message lost {brief((item,))}")
+            return
         copies = 1
         if self._network.troubled:
             if self._rng.random() < self._plan.rate("message-lost"):
@@ -171,6 +176,12 @@ class Platform:
             if self._network.troubled and (number or self._rng.random() < self._plan.rate("message-late")):
                 late = self._rng.uniform(0.0, 900.0)
             self._schedule(item, 0, delay_s + late + self._rng.uniform(0.0, LONGEST_POLL_S))
+
+    def again(self, items: Sequence[Item], within_s: float) -> None:
+        """Each of them up to five times more, in any order."""
+        for item in items:
+            for _ in range(self._rng.randint(1, 5)):
+                self._schedule(item, 0, self._rng.uniform(0.0, within_s))
 
     def _schedule(self, item: Item, dequeues: int, after_s: float) -> None:
         self._numbers += 1

@@ -5,10 +5,9 @@
 """
 
 import asyncio
-import logging
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -16,14 +15,15 @@ from typing import Any
 from shared.app import App
 from shared.errors import CapacityError, RetryableError
 from shared.hubs.model import Hub, Notice
-from shared.hubs.states import STABLE
-from tests.sim import oracles
+from shared.hubs.ports import HubChange
+from shared.hubs.states import STABLE, HubState
+from tests.sim import oracles, secrecy
 from tests.sim.azure import Replica, SimCompute, SimGroups, chance_of_age
-from tests.sim.loop import SimClock, VirtualLoop
+from tests.sim.loop import START, SimClock, VirtualLoop
 from tests.sim.machines import Machines, SimHubApi, SimHubHttp
 from tests.sim.network import Network
 from tests.sim.people import People, Promise
-from tests.sim.plan import Plan
+from tests.sim.plan import Plan, Twist
 from tests.sim.platform import Platform, SimNoticeQueue, SimQueue
 from tests.sim.process import Process
 from tests.sim.trace import Trace
@@ -32,7 +32,7 @@ from tests.support.fake_arm import FakeCatalog, FakeLongOperations, FakeNetwork,
 from tests.support.fake_chance import FakeEntropy, FakeKeyMaker
 from tests.support.fake_cloud import FakeCloud
 from tests.support.fake_machine import FakeMachine, Script, failing
-from tests.support.fake_storage import fake_storage
+from tests.support.fake_storage import FakeHubStore, FakeOutbox, FakeStorage, fake_storage
 from tests.support.fake_vm import FakeOnVm, FakeReach
 
 QUIET_STEP_S = 300.0
@@ -58,6 +58,11 @@ class Outcome:
     struck: Counter[str]
     visits: int
     kills: int
+    machines: int
+    occasions: Mapping[Twist, int]
+    """How many there were of each kind that may be bent."""
+    begun_after_s: tuple[float, ...] = ()
+    """Only of a run that is over when a worker has begun with every hub."""
     story: tuple[str, ...] = ()
 
 
@@ -76,6 +81,18 @@ class _Sink:
         self.delivered[notice.id] += 1
 
 
+class SimHubStore(FakeHubStore):
+    """Remembers every notice that was ever written."""
+
+    def __init__(self, **kinds: Any) -> None:
+        super().__init__(**kinds)
+        self.told: dict[str, Notice] = {}
+
+    def _store(self, change: HubChange) -> Hub:
+        self.told.update({notice.id: notice for notice in change.notices})
+        return super()._store(change)
+
+
 @dataclass
 class World:
     """Everything of one run."""
@@ -83,7 +100,7 @@ class World:
     plan: Plan
     loop: VirtualLoop
     trace: Trace
-    extra: dict[str, Any] = field(default_factory=dict)
+    logged: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         plan, seed = self.plan, self.plan.seed
@@ -94,7 +111,7 @@ class World:
         self.network = Network(plan, random.Random(f"network-{seed}"), self.trace)
         stale = plan.rate("azure-stale")
         pick = chance_of_age(random.Random(f"stale-{seed}"), stale, lambda: self.network.troubled) if stale else None
-        self.replica = Replica(self.cloud, self.loop.time, pick)
+        self.replica = Replica(self.cloud, self.loop.time, pick, bent=plan.perturbation)
         self.on_vm = FakeOnVm(self.clock)
         self.on_vm.new_machine = self._new_machine
         self.machines = Machines(self.cloud, self.on_vm)
@@ -115,8 +132,9 @@ class World:
             "reach": FakeReach(),
         }
         self.platform = Platform(self.loop, plan, random.Random(f"platform-{seed}"), self.network, self.trace, self.app)
-        self.storage.queue.offer = self.platform.offer
-        self.storage.notices.offer = self.platform.offer
+        for queue in (self.storage.queue, self.storage.notices):
+            assert isinstance(queue, SimQueue | SimNoticeQueue)
+            queue.offer = self.platform.offer
         self.people = People(
             plan, random.Random(f"people-{seed}"), self.platform, self.network, self.storage.hubs, self.trace
         )
@@ -124,9 +142,16 @@ class World:
         self.network.heard = self.watch.heard
         self.network.sends = self.watch.sends
 
-    def _storage(self) -> Any:
+    def _storage(self) -> FakeStorage:
         made = fake_storage(self.clock, through_json=self.plan.through_json)
-        return replace(made, queue=SimQueue(self.clock, made.tape), notices=SimNoticeQueue(self.clock, made.tape))
+        hubs = SimHubStore(secrets=made.secrets, tape=made.tape, through_json=self.plan.through_json)
+        return replace(
+            made,
+            hubs=hubs,
+            outbox=FakeOutbox(hubs, made.tape),
+            queue=SimQueue(self.clock, made.tape),
+            notices=SimNoticeQueue(self.clock, made.tape),
+        )
 
     def _durations(self) -> dict[str, float]:
         rng = self.rng
@@ -134,7 +159,7 @@ class World:
             "group_delete": rng.uniform(20.0, 400.0),
             "nsg": rng.uniform(1.0, 8.0),
             "vnet": rng.uniform(2.0, 10.0),
-            "vm": rng.uniform(15.0, 150.0),
+            "vm": rng.uniform(15.0, 1800.0 if self.plan.rate("azure-slow") else 150.0),
             "deallocate": rng.uniform(15.0, 120.0),
             "start": rng.uniform(15.0, 90.0),
         }
@@ -153,8 +178,14 @@ class World:
 
     def _new_machine(self, machine: FakeMachine) -> None:
         machine.boot_s = self.rng.uniform(0.0, 60.0)
-        if self.network.troubled and self.rng.random() < self.plan.rate("installer-fails"):
+        if not self.network.troubled:
+            return
+        if self.rng.random() < self.plan.rate("installer-fails"):
             machine.scripts = [failing(self.rng.randint(3, 12), exit_code=1), Script()]
+        if self.rng.random() < self.plan.rate("installer-hangs"):
+            machine.scripts = [Script(hangs=True)]
+        if self.rng.random() < self.plan.rate("machine-dead"):
+            machine.boot_s = 10.0**7
 
     # ------------------------------------------------------------------ trouble
 
@@ -209,6 +240,36 @@ class World:
         self.platform.all_up()
         self.trace.add("quiet")
 
+    async def until_begun(self) -> float:
+        """Until no hub is only accepted any more."""
+        began = self.loop.time()
+        hubs = self.storage.hubs.hubs
+        while any(hub.state is HubState.ACCEPTED for hub in hubs.values()) and self.loop.time() < began + QUIET_LIMIT_S:
+            await asyncio.sleep(5.0)
+        return self.loop.time() - began
+
+    def begun_after_s(self) -> tuple[float, ...]:
+        """For each accepted hub: seconds from the 202, or from the last fault, until a worker had begun; infinite = none
+        has."""
+        waits = []
+        for promise in self.people.promises.values():
+            history = next(
+                (told for (_, hub_id), told in self.storage.hubs.history.items() if hub_id == promise.hub_id)
+            )
+            begun = [event.at for event in history.values() if event.from_state == HubState.ACCEPTED]
+            said = START + timedelta(seconds=promise.said_at_s)
+            since = max(said, START + timedelta(seconds=self.plan.trouble_s))
+            waits.append(max(0.0, (min(begun) - since).total_seconds()) if begun else float("inf"))
+        return tuple(sorted(waits))
+
+    async def once_more(self, after_s: float) -> None:
+        """Every message there ever was arrives again, days later."""
+        sent = [queued.message for queued in self.storage.queue.sent]
+        self.loop.virtual += after_s
+        self.trace.add(f"{len(sent)} messages arrive again")
+        self.platform.again(sent, within_s=600.0)
+        await asyncio.sleep(2 * LEFT_OVER_S)
+
     # ------------------------------------------------------------------ the end
 
     def unsettled(self) -> str:
@@ -225,6 +286,11 @@ class World:
             return "notices are not delivered"
         return ""
 
+    def lost(self) -> tuple[str, ...]:
+        """I1 alone: what was answered with 202 and is not there."""
+        there = {hub.id for hub in self.storage.hubs.hubs.values()}
+        return tuple(f"I1: {hub_id} was accepted and is lost" for hub_id in self.people.promises if hub_id not in there)
+
     def violations(self) -> tuple[str, ...]:
         storage = self.storage
         late = [row for row in storage.due.rows.values() if row.at < self.clock.now() - timedelta(seconds=LEFT_OVER_S)]
@@ -233,11 +299,16 @@ class World:
             *oracles.judge_hubs(self.cloud, storage),
             *oracles.judge_history(storage),
             *oracles.judge_rows(storage, late),
-            *oracles.judge_notices(storage, self.sink.delivered),
+            *oracles.judge_notices(storage, self._told(), self.sink.delivered),
+            *secrecy.judge(storage, self.cloud, self.logged),
             *(f"I7: a function raised {bug}" for bug in self.platform.bugs),
             *(f"API: {bug}" for bug in self.people.bugs),
             *self._broken_promises(),
         )
+
+    def _told(self) -> dict[str, Notice]:
+        assert isinstance(self.storage.hubs, SimHubStore)
+        return self.storage.hubs.told
 
     def _broken_promises(self) -> list[str]:
         """I1, I4: what was answered with 202 has come true, or there is a cause that an owner can read."""
@@ -275,6 +346,8 @@ async def _live(world: World) -> float:
     world.quiet()
     await people
     await nemesis
+    if world.plan.until_begun:
+        return await world.until_begun()
     began = world.loop.time()
     if world.plan.rate("portal"):
         await asyncio.sleep(LEAST_QUIET_S)
@@ -282,40 +355,51 @@ async def _live(world: World) -> float:
         await asyncio.sleep(QUIET_STEP_S)
     settled_after_s = world.loop.time() - began
     await asyncio.sleep(2 * LEFT_OVER_S)  # late copies must not do anything any more
+    if world.plan.again_after_s is not None:
+        await world.once_more(world.plan.again_after_s)
     return settled_after_s
 
 
 def simulate(plan: Plan, *, echo: Callable[[str], None] | None = None) -> Outcome:
     """Lives one plan to its end. Twice gives the same outcome, to the byte (`digest`)."""
-    logging.disable(logging.CRITICAL)
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
-    try:
+    logged: list[str] = []
+    with secrecy.listening(logged, when=plan.through_json):
+        try:
 
-        async def everything() -> Outcome:
-            world = World(plan, loop, Trace(loop.time, echo))
-            settled_after_s = await _live(world)
-            violations = world.violations()
-            return Outcome(
-                plan=plan,
-                hubs=len(world.people.promises),
-                violations=violations,
-                digest=world.trace.digest,
-                virtual_s=loop.time(),
-                settled_after_s=settled_after_s,
-                states=Counter(
-                    [str(hub.state) for hub in world.storage.hubs.hubs.values()]
-                    + ["deleted"] * len(world.storage.hubs.graves)
-                ),
-                struck=Counter(world.network.struck),
-                visits=world.platform.visits,
-                kills=world.platform.names - plan.hosts,
-                story=tuple(world.trace.last) if violations else (),
-            )
+            async def everything() -> Outcome:
+                world = World(plan, loop, Trace(loop.time, echo), logged)
+                settled_after_s = await _live(world)
+                violations = world.lost() if plan.until_begun else world.violations()
+                return Outcome(
+                    plan=plan,
+                    hubs=len(world.people.promises),
+                    violations=violations,
+                    digest=world.trace.digest,
+                    virtual_s=loop.time(),
+                    settled_after_s=settled_after_s,
+                    states=Counter(
+                        [str(hub.state) for hub in world.storage.hubs.hubs.values()]
+                        + ["deleted"] * len(world.storage.hubs.graves)
+                    ),
+                    struck=Counter(world.network.struck),
+                    visits=world.platform.visits,
+                    kills=world.platform.names - plan.hosts,
+                    machines=len(world.cloud.vms_created),
+                    occasions={
+                        Twist.STALE: world.replica.reads,
+                        Twist.UNOBSERVED: world.network.looks,
+                        Twist.INTERMEDIATE: world.network.calls,
+                        Twist.LOST: world.platform.offers,
+                    },
+                    begun_after_s=world.begun_after_s() if plan.until_begun else (),
+                    story=tuple(world.trace.last) if violations else (),
+                )
 
-        return loop.run_until_complete(everything())
-    finally:
-        _forget(loop)
+            return loop.run_until_complete(everything())
+        finally:
+            _forget(loop)
 
 
 def _forget(loop: VirtualLoop) -> None:
