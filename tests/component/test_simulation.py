@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from localdev.paths import ROOT
+from tests.sim import accepts, duplicates, sieve
 from tests.sim.batch import Tally, many, pairs, replay_command, summary
 from tests.sim.plan import FAULTS, draw, only
 from tests.sim.run import simulate
@@ -67,3 +68,32 @@ def test_every_two_faults_together_break_no_invariant():
     outcomes = list(many(pairs(1)))
     assert len(outcomes) == len(FAULTS) * (len(FAULTS) - 1) // 2
     assert not [f"{replay_command(one.plan)}: {one.violations[0]}" for one in outcomes if one.violations]
+
+
+@pytest.mark.slow
+def test_no_single_bent_observation_changes_how_a_life_ends():
+    reference = sieve.reference()
+    assert reference.violations == ()
+    assert all(count > 10 for count in reference.occasions.values()), "the twists have nothing to bend"
+    outcomes = list(many(list(sieve.bent(reference))))
+    assert len(outcomes) > 500
+    assert not [f"{one.plan.perturbation}: {why}" for one in outcomes if (why := sieve.differs(one, reference))]
+
+
+@pytest.mark.slow
+def test_messages_that_come_five_times_and_days_late_make_one_machine_and_the_same_end():
+    for outcome in many([duplicates.plan(seed) for seed in range(1, 201)]):
+        assert outcome.violations == (), replay_command(outcome.plan)
+        assert outcome.machines == outcome.hubs, replay_command(outcome.plan)
+
+
+@pytest.mark.slow
+def test_no_accept_is_lost_and_a_worker_begins_within_two_minutes_after_the_last_fault():
+    waits: list[float] = []
+    for outcome in many([accepts.plan(seed) for seed in range(1, 21)]):
+        assert outcome.violations == (), outcome.plan.seed
+        waits += outcome.begun_after_s
+    waits.sort()
+    assert len(waits) > 1900
+    assert accepts.share(waits, 0.5) <= 60
+    assert waits[-1] <= accepts.MOST_S

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import combinations
 
+from tests.sim import accepts, duplicates, sieve
 from tests.sim.plan import FAULTS, Plan, draw, only
 from tests.sim.run import Outcome, simulate
 
@@ -49,6 +50,8 @@ def replay_command(plan: Plan) -> str:
     """The one command that lives this run again."""
     if plan == draw(plan.seed, hubs=plan.hubs):
         return f"./dev sim --seed {plan.seed}"
+    if plan == duplicates.plan(plan.seed):
+        return f"./dev sim duplicates --seed {plan.seed}"
     return f"./dev sim --seed {plan.seed} --faults {','.join(plan.faults)}"
 
 
@@ -68,6 +71,16 @@ def pairs(seed: int) -> list[Plan]:
 
 def main(args: Namespace) -> int:
     """0 when no invariant was broken; prints what was, and how to see it again."""
+    match args.what:
+        case "sieve":
+            return _sieve(args.seed)
+        case "accepts":
+            return _accepts(args.seed, args.runs)
+        case _:
+            return _lives(args)
+
+
+def _lives(args: Namespace) -> int:
     names = [name for name in (args.faults or "").split(",") if name]
     if unknown := [name for name in names if name not in FAULTS]:
         print(f"dev: no such fault: {', '.join(unknown)}", file=sys.stderr)
@@ -75,9 +88,9 @@ def main(args: Namespace) -> int:
     seeds = range(args.seed, args.seed + (10**9 if args.minutes else args.runs))
     began = time.monotonic()
     tally = Tally()
-    if args.trace or (args.runs == 1 and not args.minutes and not args.pairs):
+    if args.what != "pairs" and (args.trace or (args.runs == 1 and not args.minutes)):
         for seed in list(seeds)[: args.runs]:
-            plan = only(seed, *names) if names else draw(seed)
+            plan = _plan(args.what, seed, names)
             tally.add(simulate(plan, echo=print if args.trace else None))
     else:
         until = began + args.minutes * 60 if args.minutes else None
@@ -93,14 +106,53 @@ def main(args: Namespace) -> int:
 
 
 def _batches(args: Namespace, names: list[str], seeds: range, until: float | None) -> Iterator[Outcome]:
-    if args.pairs:
+    if args.what == "pairs":
         yield from many(pairs(args.seed), until=until)
         return
     for start in range(0, len(seeds), 2048):
         if until is not None and time.monotonic() > until:
             return
         chunk = seeds[start : start + 2048]
-        yield from many([only(seed, *names) if names else draw(seed) for seed in chunk], until=until)
+        yield from many([_plan(args.what, seed, names) for seed in chunk], until=until)
+
+
+def _plan(what: str, seed: int, names: list[str]) -> Plan:
+    if what == "duplicates":
+        return duplicates.plan(seed)
+    return only(seed, *names) if names else draw(seed)
+
+
+def _sieve(seed: int) -> int:
+    """R4."""
+    began = time.monotonic()
+    reference = sieve.reference(seed)
+    plans = list(sieve.bent(reference))
+    found = [(outcome, sieve.differs(outcome, reference)) for outcome in many(plans)]
+    for outcome, why in found:
+        if why:
+            print(f"{outcome.plan.perturbation}: {why}")
+    counts = ", ".join(f"{twist} {count}" for twist, count in reference.occasions.items())
+    different = sum(bool(why) for _, why in found)
+    print(f"{len(plans)} perturbations of one life ({counts}): {different} end differently")
+    print(f"{time.monotonic() - began:.0f} s")
+    return 1 if different else 0
+
+
+def _accepts(seed: int, runs: int) -> int:
+    """R6."""
+    began, lost, waits = time.monotonic(), 0, list[float]()
+    for outcome in many([accepts.plan(number) for number in range(seed, seed + runs)]):
+        waits += outcome.begun_after_s
+        lost += len(outcome.violations)
+        for violation in outcome.violations:
+            print(f"seed {outcome.plan.seed}: {violation}")
+    waits.sort()
+    said = ", ".join(
+        f"{name} {accepts.share(waits, part):.1f}" for name, part in (("p50", 0.5), ("p99", 0.99), ("most", 1.0))
+    )
+    print(f"{len(waits)} accepts, {lost} lost; seconds until a worker has begun: {said} (virtual)")
+    print(f"{time.monotonic() - began:.0f} s")
+    return 1 if lost or (waits and waits[-1] > accepts.MOST_S) else 0
 
 
 def summary(tally: Tally, took_s: float) -> str:

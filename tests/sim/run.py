@@ -249,8 +249,8 @@ class World:
         return self.loop.time() - began
 
     def begun_after_s(self) -> tuple[float, ...]:
-        """For each accepted hub: seconds from the 202, or from the last fault, until a worker had begun; infinite = none
-        has."""
+        """For each accepted hub: seconds from the 202, or from the last fault, until a worker had begun (infinite =
+        none has)."""
         waits = []
         for promise in self.people.promises.values():
             history = next(
