@@ -148,7 +148,7 @@ async def test_a_quota_of_cores_is_capacity_and_says_which(simulated: SimulatedA
     with pytest.raises(CapacityError) as refused:
         await simulated.compute.begin_vm(vm_plan())
 
-    assert refused.value.code == "QuotaExceeded"
+    assert refused.value.code == "RegionalQuotaExceeded"
     assert "Total Regional Cores" in refused.value.message
 
 

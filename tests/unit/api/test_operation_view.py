@@ -90,6 +90,7 @@ def test_a_start_shows_the_sizes_that_azure_had_no_room_for():
             "number": 1,
             "region": "eastus",
             "size": "Standard_D2s_v3",
+            "zone": None,
             "outcome": "refused",
             "reason": {"code": "AllocationFailed", "message": "No room.", "fix": ""},
             "startedAt": "2026-03-02T09:30:00Z",
