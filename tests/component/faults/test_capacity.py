@@ -67,18 +67,18 @@ def never_two_machines(world: World) -> None:
     world.cloud.before_write = world.cloud.after_write = look
 
 
-async def ready(world: World, fallback: Fallback = Fallback(), **spec: object) -> Hub:  # noqa: B008 (frozen)
+async def ready(world: World, fallback: Fallback = Fallback()) -> Hub:  # noqa: B008 (frozen)
     never_two_machines(world)
-    await world.create("demo", fallback=fallback, **spec)
+    await world.create("demo", fallback=fallback)
     hub = await world.run_to_rest(S.READY, S.FAILED)
     assert hub.state is S.READY, hub.reason
     await world.run(limit_s=60)
     return world.hub
 
 
-async def failed(world: World, fallback: Fallback = Fallback(), **spec: object) -> Hub:  # noqa: B008 (frozen)
+async def failed(world: World, fallback: Fallback = Fallback()) -> Hub:  # noqa: B008 (frozen)
     never_two_machines(world)
-    await world.create("demo", fallback=fallback, **spec)
+    await world.create("demo", fallback=fallback)
     return await world.run_to_rest(S.FAILED, S.READY)
 
 
