@@ -292,6 +292,15 @@ async def test_f28_nobody_is_told_no_from_memory_alone():
     assert tries(hub) == [(1, HOME, ASKED, None, "ready")]
 
 
+async def test_f28_what_was_asked_for_is_tried_at_last_when_memory_alone_was_against_it():
+    world = a_world()
+    for size in (ASKED, OTHER):
+        await refusals_memory.remember(world.app, Rung(region=HOME, size=size), "SkuNotAvailable")
+    no_room(world, SIBLING)
+    hub = await ready(world)
+    assert tries(hub) == [(1, HOME, SIBLING, None, "refused"), (2, HOME, ASKED, None, "ready")]
+
+
 async def test_f28_when_that_one_try_is_refused_what_was_not_tried_is_named():
     world = a_world()
     for size in (ASKED, SIBLING, OTHER):
@@ -326,6 +335,18 @@ async def test_f28_a_start_passes_over_what_another_hub_was_refused():
     hub = await world.run_to_rest(S.READY, limit_s=1800)
     assert hub.size == OTHER
     assert [call.verb for call in world.cloud.writes[since:]][:2] == ["resize", "start"]
+
+
+async def test_f28_a_quota_that_others_met_does_not_keep_a_machine_that_exists_from_starting():
+    world = a_world()
+    no_room(world, ASKED)
+    assert (await ready(world)).size == SIBLING
+    await world.stop()
+    await world.run_to_rest(S.STOPPED)
+    await refusals_memory.remember(world.app, Rung(region=HOME, size=LARGER), "RegionalQuotaExceeded")
+    await world.start()
+    hub = await world.run_to_rest(S.READY, limit_s=240)
+    assert hub.size == SIBLING
 
 
 async def test_f28_a_catalogue_that_cannot_be_read_leaves_the_owners_own_sizes():
@@ -482,6 +503,20 @@ async def test_f24_an_operation_that_never_ends_is_given_up_after_45_minutes_and
     assert hub.attempts[0].reason is not None
     assert hub.attempts[0].reason.code == "DeadlinePassed"
     the_machine(world)
+
+
+async def test_f24_a_refusal_that_comes_when_the_time_is_up_is_still_a_refusal():
+    world = a_world()
+    never_two_machines(world)
+    world.cloud.durations["vm"] = 45 * 60 - 1
+    no_room(world, ASKED)
+    await world.create("demo")
+    await world.run(lambda: world.hub.life.clearing, limit_s=3600)
+    asked_for = next(call.at for call in world.cloud.writes if call.verb == "vm")
+    assert world.clock.now() - asked_for > timedelta(minutes=45)
+    world.cloud.durations["vm"] = 60
+    hub = await world.run_to_rest(S.READY, S.FAILED)
+    assert tries(hub) == [(1, HOME, ASKED, None, "refused"), (2, HOME, SIBLING, None, "ready")]
 
 
 async def test_f24_a_second_operation_that_never_ends_fails_the_hub():
