@@ -30,7 +30,8 @@ class Settings:
     unregistered: set[str] = field(default_factory=set)
     """Resource provider namespaces the subscription is not registered for, lower case."""
     out_of_capacity: set[str] = field(default_factory=set)
-    """``<region>/<size>``, lower case: creating or starting one there ends in AllocationFailed."""
+    """Lower case: creating or starting one there ends in AllocationFailed. ``<region>/<size>`` = in every zone and
+    without one, ``<region>/<size>/<zone>`` = in that zone, ``<region>/<size>/none`` = when no zone is named."""
     page_size: int = PAGE_SIZE
     """How many rows of a list come on one page."""
 

@@ -23,6 +23,7 @@ class AttemptView(TypedDict):
     number: int
     region: str
     size: str
+    zone: str | None
     outcome: str
     reason: ReasonView | None
     startedAt: str
@@ -79,7 +80,8 @@ class HubLinks(TypedDict):
 
 
 class HubView(TypedDict):
-    """`size`: what the machine has now; `requestedSize`: what was asked for. `stopReason`: what the hub stopped for."""
+    """`size`, `region`, `zone` (null = Azure chose): what the machine has now; `requestedSize`, `requestedRegion`: what
+    was asked for. `stopReason`: what the hub stopped for."""
 
     name: str
     owner: str
@@ -92,6 +94,8 @@ class HubView(TypedDict):
     size: str
     requestedSize: str
     region: str
+    requestedRegion: str
+    zone: str | None
     image: str
     attempts: list[AttemptView]
     fqdn: str | None
@@ -175,7 +179,9 @@ def hub_view(
         generation=hub.generation,
         size=hub.size,
         requestedSize=hub.spec.size,
-        region=hub.spec.region,
+        region=hub.region,
+        requestedRegion=hub.spec.region,
+        zone=hub.zone,
         image=hub.spec.image,
         attempts=attempts_view(hub),
         fqdn=hub.machine.fqdn,
@@ -220,6 +226,7 @@ def attempts_view(hub: Hub) -> list[AttemptView]:
             number=attempt.number,
             region=attempt.region,
             size=attempt.size,
+            zone=attempt.zone,
             outcome=attempt.outcome,
             reason=reason_view(attempt.reason),
             startedAt=rfc3339(attempt.started_at),

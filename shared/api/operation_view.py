@@ -15,7 +15,8 @@ POWER = frozenset({"stop", "start", "restart"})
 
 
 class OperationView(TypedDict):
-    """`kind`: `create`, `delete`, `stop`, `start`, `restart` or `retry`. `attempts` of a start: sizes Azure refused."""
+    """`kind`: `create`, `delete`, `stop`, `start`, `restart` or `retry`. `attempts` of a start: sizes Azure
+    refused; of a create: every try, in order."""
 
     id: str
     kind: str
@@ -75,8 +76,9 @@ def _refusals(hub: Hub) -> list[AttemptView]:
     return [
         AttemptView(
             number=number,
-            region=hub.spec.region,
+            region=hub.region,
             size=refused.size,
+            zone=hub.zone,
             outcome="refused",
             reason=reason_view(refused.reason),
             startedAt=rfc3339(refused.at),

@@ -197,7 +197,7 @@ async def set_auto_shutdown(visit: Visit, wanted: AutoShutdown) -> None:
     plan = DailyShutdown(
         group=hub.group_name,
         vm_name=hub.vm_name,
-        region=hub.spec.region,
+        region=hub.region,
         tags=tags_for(hub, await visit.app.identity.get()),
         time=wanted.time,
         enabled=wanted.enabled,

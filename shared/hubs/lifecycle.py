@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.errors import ConcurrentUpdate, HubletError, RetryableError
-from shared.hubs import after_ready, power, removal
+from shared.hubs import after_ready, placing, power, removal
 from shared.hubs.agenda import Rules
 from shared.hubs.deadlines import deadline_passed, overdue
 from shared.hubs.decide import (
@@ -181,9 +181,8 @@ async def run_visit(visit: Visit, steps: Steps) -> float | None:
                 outcome = await _guard(visit, removal.ensure_attempt_gone)
             case RunStep(step):
                 outcome = await _run_step(visit, steps[step])
-                if isinstance(outcome, Wait) and overdue(visit.hub, step, visit.now):
-                    await fail(visit, deadline_passed(step, visit.hub.step(step).last_error), step=step)
-                    outcome = Done()
+                if isinstance(outcome, Wait) and overdue(visit.hub, step, visit.now) and not visit.hub.life.clearing:
+                    outcome = await _too_late(visit, step)
             case Fail(reason):
                 await fail(visit, reason)
             case Deallocate():
@@ -299,6 +298,15 @@ async def _run_step(visit: Visit, step: Step) -> Done | Wait:
         else:
             visit.move(event, message)
     return outcome
+
+
+async def _too_late(visit: Visit, step: StepName) -> Done | Wait:
+    """The step is past its deadline. A machine that Azure never finishes is made once more; anything else failed."""
+    reason = deadline_passed(step, visit.hub.step(step).last_error)
+    again = placing.remake(visit, reason) if step is StepName.MACHINE else None
+    if again is None:
+        await fail(visit, reason, step=step)
+    return again or Done()
 
 
 def _retry_later(visit: Visit, name: StepName, error: RetryableError) -> Wait:

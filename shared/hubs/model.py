@@ -107,7 +107,8 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
-    """What may be tried when Azure has no capacity: `sizes` at a start. A create does not walk the ladder yet."""
+    """What may be tried when Azure has no room for what was asked for, in this order (shared/hubs/ladder.py). A start
+    tries the sizes only: its disk stays where it is. `max_price_per_hour`: US dollars, machine, disk and address."""
 
     sizes: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
@@ -195,13 +196,46 @@ class LongOperation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One way to get a machine. `zone` None = Azure chooses."""
+
+    region: str
+    size: str
+    zone: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.size} in {self.region}" + (f", zone {self.zone}" if self.zone else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What the present attempt is made as, where that is not simply what was asked for.
+
+    `rung` None = not chosen yet (or an older row): as asked for. `following`: what the next attempt is made as, once
+    this one is cleared away. `first_try`: where in the hub's `attempts` this create (or retry) begins. `remade`: the
+    one re-creation of the same machine was used. `label`: how many DNS labels this attempt found taken, `labels`: how
+    many the whole create did.
+    """
+
+    rung: Rung | None = None
+    following: Rung | None = None
+    first_try: int = 0
+    remade: bool = False
+    label: int = 0
+    labels: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try to get a machine in one region: shown to the owner."""
+    """One try to get a machine, shown to the owner. Several may have one `number`: what Azure refuses at once leaves
+    nothing behind, so the next try is made under the same names. `outcome`: `running`, `refused`, `ready`, `failed` or
+    `canceled`."""
 
     number: int
     region: str
     size: str
     started_at: datetime
+    zone: str | None = None
     ended_at: datetime | None = None
     outcome: str = "running"
     reason: Reason | None = None
@@ -344,6 +378,7 @@ class Hub:
     request_id: str = ""
     attempt: int = 1
     attempts: tuple[Attempt, ...] = ()
+    place: Place = Place()
     steps: Mapping[StepName, StepRecord] = field(default_factory=dict)
     operation: LongOperation | None = None
     machine: Machine = Machine()
@@ -377,13 +412,14 @@ class Hub:
 
     @property
     def dns_label(self) -> str:
-        """`<id>` for the first attempt, then `<id>-a2`: unique per region while older ones may still exist."""
-        return self.id if self.attempt == 1 else f"{self.id}-a{self.attempt}"
+        """`<id>` for the first attempt, then `<id>-a2`: unique per region while older ones may still exist. One that is
+        taken gets a number, which is stored: a repeated PUT repeats it."""
+        return f"{self.id}-a{self.attempt}-{self.place.label + 1}" if self.place.label else self.log_id
 
     @property
     def log_id(self) -> str:
         """Where the installer log is kept: each attempt has its own."""
-        return self.dns_label
+        return self.id if self.attempt == 1 else f"{self.id}-a{self.attempt}"
 
     @property
     def operation_id(self) -> str:
@@ -391,8 +427,18 @@ class Hub:
 
     @property
     def size(self) -> str:
-        """The VM's size as it is, which a start may have changed."""
-        return self.machine.size or self.spec.size
+        """The VM's size as it is (or is being made), which a create or a start may have changed."""
+        return self.machine.size or (self.place.rung.size if self.place.rung else self.spec.size)
+
+    @property
+    def region(self) -> str:
+        """Where the present attempt's resources are, which need not be where they were asked for."""
+        return self.place.rung.region if self.place.rung else self.spec.region
+
+    @property
+    def zone(self) -> str | None:
+        """The availability zone the machine is pinned to; None = to none."""
+        return self.place.rung.zone if self.place.rung else None
 
     # ---- steps ----
     def step(self, name: StepName) -> StepRecord:

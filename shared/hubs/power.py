@@ -3,16 +3,19 @@
 Powered off is not enough: a `stopped` VM is still billed (learn.microsoft.com, "States and billing of Azure VMs").
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.errors import CapacityError, FatalError, HubletError, RetryableError
+from shared.hubs import ladder, refusals_memory
+from shared.hubs.ladder import Scope
 from shared.hubs.long_operation import run_long
 from shared.hubs.meter import Billing
-from shared.hubs.model import Hub, Reason, StartTry, StepName
+from shared.hubs.model import Hub, Reason, Rung, StartTry, StepName
 from shared.hubs.ports import Begun, VmView
 from shared.hubs.pricing import price_of
+from shared.hubs.refusals_memory import Remembered
 from shared.hubs.removal import LATE_WRITES
 from shared.hubs.visit import Done, Visit, Wait
 
@@ -232,17 +235,20 @@ async def _go_on(visit: Visit, kind: str) -> Done | Wait:
                     await _resized(visit, size)
             case _:
                 if hub.operation is None:
-                    visit.reprice(await price_of(visit.app, hub.spec, size=hub.size) or hub.price)
+                    visit.reprice(await price_of(visit.app, hub.spec, size=hub.size, region=hub.region) or hub.price)
                     visit.bill(Billing.RUNNING)  # from the request on: better a minute too much than one not shown
                 begin = _sent(visit, verb, lambda: compute.begin_start(group, name))
                 outcome = await run_long(visit, kind, begin, first_look_s=_STARTS_S)
     except CapacityError as refusal:
-        return _refused(visit, size or hub.size, refusal)
+        return await _refused(visit, verb, size or hub.size, refusal)
     return outcome if isinstance(outcome, Wait) else pause
 
 
-def _refused(visit: Visit, size: str, refusal: CapacityError) -> Wait:
+async def _refused(visit: Visit, verb: str, size: str, refusal: CapacityError) -> Wait:
     reason = Reason(code=refusal.code, message=refusal.message, fix=refusal.fix)
+    if (verb, refusal.code) != ("resize", "SkuNotAvailable"):  # which may be said of this machine alone: its disk
+        rung = Rung(region=visit.hub.region, size=size, zone=visit.hub.zone)
+        await refusals_memory.remember(visit.app, rung, refusal.code)
     visit.update(operation=None)
     visit.bill(Billing.STOPPED)
     visit.steer(tries=(*visit.hub.life.tries, StartTry(size=size, at=visit.now, reason=reason)))
@@ -257,7 +263,8 @@ async def _resized(visit: Visit, size: str) -> None:
     if size.lower() == before.lower():
         return
     visit.update(machine=replace(visit.hub.machine, size=size))
-    visit.reprice(await price_of(visit.app, visit.hub.spec, size=size))  # None: better no price than a wrong one
+    price = await price_of(visit.app, visit.hub.spec, size=size, region=visit.hub.region)
+    visit.reprice(price)  # None: better no price than a wrong one
     because = "as it was asked for" if size.lower() == visit.hub.spec.size.lower() else "because Azure had no room"
     message = f"The machine has the size {size} now (before: {before}), {because}."
     visit.tell("capacity", message)
@@ -265,30 +272,49 @@ async def _resized(visit: Visit, size: str) -> None:
 
 
 async def _size_to_try(visit: Visit) -> str | None:
-    """The next size of this round; None after all were refused, and the next look begins a new round."""
-    tried = {one.size.lower() for one in visit.hub.life.tries}
-    for size in start_sizes(visit.hub):
-        if size.lower() in tried:
+    """The next size of this round; None after all were refused, and the next look begins a new round.
+
+    What was refused to any hub lately is passed over. When nothing else is left, one size is tried all the same: nobody
+    is told no from memory alone.
+    """
+    hub = visit.hub
+    memory = await refusals_memory.recall(visit.app, hub.region)
+    tried = {one.size.lower() for one in hub.life.tries}
+    passed_over: list[str] = []
+    for size in start_sizes(hub):
+        if size.lower() in tried or not await _affordable(visit, size):
             continue
-        if size.lower() == visit.hub.spec.size.lower() or await _affordable(visit, size):
+        if not _refused_lately(hub, size, memory):
             return size
+        passed_over.append(size)
+    if passed_over and not hub.life.tries:
+        return passed_over[0]
     visit.steer(tries=())
     return None
 
 
+def _refused_lately(hub: Hub, size: str, memory: Iterable[Remembered]) -> bool:
+    """A machine that is there has its quota and is allowed its size: only room can be missing for that one."""
+    if size.lower() == hub.size.lower():
+        memory = [one for one in memory if ladder.closing(one.code).scope is Scope.RUNG]
+    return refusals_memory.says_no(memory, Rung(region=hub.region, size=size, zone=hub.zone)) is not None
+
+
 def start_sizes(hub: Hub) -> Iterator[str]:
-    """The sizes a start may try, in order: the one asked for, then the owner's own list. Pure."""
+    """The sizes a start may try, in order: the one asked for, the one it has, then the owner's own list. Pure."""
     seen: set[str] = set()
-    for size in (hub.spec.size, *hub.spec.fallback.sizes):
+    for size in (hub.spec.size, hub.size, *hub.spec.fallback.sizes):
         if size.lower() not in seen:
             seen.add(size.lower())
             yield size
 
 
 async def _affordable(visit: Visit, size: str) -> bool:
-    """Under the owner's ceiling. A price nobody knows is not."""
-    ceiling = visit.hub.spec.fallback.max_price_per_hour
-    if ceiling is None:
+    """Under the owner's ceiling, which is not for what was asked for. A price nobody knows is not under it, but for the
+    size the machine has: that one was judged when it was chosen."""
+    hub = visit.hub
+    ceiling = hub.spec.fallback.max_price_per_hour
+    if ceiling is None or size.lower() == hub.spec.size.lower():
         return True
-    price = await price_of(visit.app, visit.hub.spec, size=size)
-    return price is not None and price.per_hour_running <= ceiling
+    price = await price_of(visit.app, hub.spec, size=size, region=hub.region)
+    return size.lower() == hub.size.lower() if price is None else price.per_hour_running <= ceiling

@@ -58,6 +58,7 @@ async def ensure_attempt_gone(visit: Visit) -> Done | Wait:
     visit.steer(clearing=False)
     visit.update(
         attempt=hub.attempt + 1,
+        place=replace(hub.place, rung=hub.place.following or hub.place.rung, following=None, label=0),
         steps={},
         operation=None,
         machine=Machine(),

@@ -14,7 +14,7 @@ from shared.hubs import after_ready, agenda, budget, idle, schedule
 from shared.hubs.commands import IdempotencyRequest, not_found, replay
 from shared.hubs.dispatch import due_after, work_message
 from shared.hubs.goals import begin_deletion, change_goal, operation_of
-from shared.hubs.model import Hub, Idle, Operation, OperationStatus, Principal
+from shared.hubs.model import Hub, Idle, Operation, OperationStatus, Place, Principal
 from shared.hubs.ports import IdempotencyKeyTaken
 from shared.hubs.states import CREATING, STABLE, Goal, HubEvent, HubState
 from shared.hubs.visit import Visit
@@ -131,7 +131,8 @@ async def retry_hub(app: "App", hub: Hub, request: Request) -> Answered:
         await _affordable(visit)
         asked = f"{visit.actor} asked for another attempt."
         change_goal(visit, Goal.RUNNING, HubEvent.RETRY, "retry", asked, request_id=request.request_id)
-        visit.update(reason=None, failed_at=None, deallocated_at=None)
+        place = Place(first_try=len(visit.hub.attempts))  # what was refused then may be had now
+        visit.update(reason=None, failed_at=None, deallocated_at=None, place=place)
         visit.steer(clearing=True, cursor=visit.now)
         return True
 

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from shared.errors import FatalError
+from shared.errors import CapacityError, FatalError, UserError
+from shared.hubs import placing
 from shared.hubs.long_operation import run_long
 from shared.hubs.meter import Billing
-from shared.hubs.model import Hub, StepName
+from shared.hubs.model import Hub, Reason, StepName
 from shared.hubs.ports import Begun, HubSecrets, VmPlan, VmView
 from shared.hubs.tags import tags_for
 from shared.hubs.visit import Done, Visit, Wait
@@ -21,20 +22,51 @@ are wasted reads, and a late one costs nothing: the machine begins to install TL
 
 _STILL_CREATING_S = 5.0
 
+LABEL_TAKEN = "DnsRecordInUse"
+_FAILED = "MachineFailed"
+_MADE_ONCE_MORE = frozenset({"OSProvisioningTimedOut", _FAILED, "PropertyChangeNotAllowed"})
+"""A VM that did not report in time, that Azure failed without saying why, or that is another one than this try's (an
+earlier try's PUT, whose answer was lost, was taken after all)."""
+
 
 class MachineStep:
     name = StepName.MACHINE
 
     async def ensure(self, visit: Visit) -> Done | Wait:
-        """Intention saved first, then one PUT; a crash in between ends in the same PUT, never in a second machine."""
+        """Intention saved first, then one PUT; a crash in between ends in the same PUT, never in a second machine.
+
+        What Azure has no room for is looked for elsewhere; a machine that does not come up is made once more. Raises
+        CapacityError when nothing is left to try, FatalError when the second machine failed like the first.
+        """
         if visit.hub.machine.vm_id is not None:
             return Done()
+        began_before = visit.hub.operation is not None  # then something is there, whatever a read says
+        try:
+            return await self._ensure_machine(visit)
+        except CapacityError as refusal:
+            left = began_before or await self._look(visit) is not None
+            return await placing.refused(visit, refusal, left_something=left)
+        except UserError as trouble:
+            if trouble.code != LABEL_TAKEN:
+                raise
+            left = began_before or await self._look(visit) is not None
+            return await placing.label_taken(visit, trouble, left_something=left)
+        except FatalError as trouble:
+            if trouble.code not in _MADE_ONCE_MORE:
+                raise
+            reason = Reason(code=trouble.code, message=trouble.message, fix=trouble.fix)
+            again = placing.remake(visit, reason)
+            if again is None:
+                raise
+            return again
+
+    async def _ensure_machine(self, visit: Visit) -> Done | Wait:
         begun = bool(visit.memory(self.name).get("begun"))
         if visit.hub.operation is None:
             if begun:  # the answer to the PUT was lost, or its operation is over: the machine itself tells
                 view = await self._look(visit)
                 if view is not None:
-                    return self._judge(visit, view)
+                    return await self._judge(visit, view)
             plan = await self._intend(visit)
             outcome = await run_long(
                 visit, "machine", lambda: visit.app.compute.begin_vm(plan), first_look_s=_VM_SECONDS
@@ -46,7 +78,7 @@ class MachineStep:
         view = await self._look(visit)
         if view is None:  # a read may lag behind an operation that just succeeded
             return Wait(_STILL_CREATING_S / visit.app.settings.poll_scale, "the machine is not visible yet")
-        return self._judge(visit, view)
+        return await self._judge(visit, view)
 
     async def _look(self, visit: Visit) -> VmView | None:
         return await visit.app.compute.vm(visit.hub.group_name, visit.hub.vm_name)
@@ -74,8 +106,8 @@ class MachineStep:
         return VmPlan(
             group=hub.group_name,
             name=hub.vm_name,
-            region=hub.spec.region,
-            size=hub.spec.size,
+            region=hub.region,
+            size=hub.size,
             tags=tags_for(hub, await visit.app.identity.get()),
             image=hub.spec.image,
             os_disk_gib=hub.spec.os_disk_gib,
@@ -87,17 +119,19 @@ class MachineStep:
             nsg_name=NSG_NAME,
             dns_label=hub.dns_label,
             spot=hub.spec.spot,
+            zone=hub.zone,
         )
 
-    def _judge(self, visit: Visit, view: VmView) -> Done | Wait:
+    async def _judge(self, visit: Visit, view: VmView) -> Done | Wait:
         match view.provisioning:
             case "succeeded" if view.nic_ids:
                 visit.update(machine=replace(visit.hub.machine, vm_id=view.vm_id, nic_id=view.nic_ids[0]))
+                await placing.made(visit, view.size)
                 return Done()
             case "failed":
                 cause = visit.hub.step(self.name).last_error  # the operation's own, when it was a passing one
                 raise FatalError(
-                    "MachineFailed",
+                    _FAILED,
                     "Azure says that creating the machine failed." + (f" {cause.message}" if cause else ""),
                     fix="Delete the hub and create it again, in another region or with another size if it repeats.",
                 )

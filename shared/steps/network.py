@@ -36,7 +36,7 @@ class NetworkStep:
         plan = VnetPlan(
             group=hub.group_name,
             name=VNET_NAME,
-            region=hub.spec.region,
+            region=hub.region,
             tags=tags_for(hub, await visit.app.identity.get()),
             address_prefix=_ADDRESS_SPACE,
             subnet=SUBNET_NAME,

@@ -61,7 +61,7 @@ def control_plane_sources(hub: Hub, settings: Settings) -> tuple[str, ...]:
 
 def control_plane_region(hub: Hub, settings: Settings) -> str:
     """Where the service runs, which need not be where the hub is; the hub's region when the setting does not say."""
-    return (settings.app_region or hub.spec.region).lower().replace(" ", "")
+    return (settings.app_region or hub.region).lower().replace(" ", "")
 
 
 async def nsg_plan(visit: Visit, rules: tuple[InboundRule, ...]) -> NsgPlan:
@@ -69,7 +69,7 @@ async def nsg_plan(visit: Visit, rules: tuple[InboundRule, ...]) -> NsgPlan:
     return NsgPlan(
         group=hub.group_name,
         name=NSG_NAME,
-        region=hub.spec.region,
+        region=hub.region,
         tags=tags_for(hub, await visit.app.identity.get()),
         rules=rules,
     )

@@ -153,20 +153,42 @@ class FakeCompute:
         if vnet is None or vnet.subnet != plan.subnet or plan.nsg_name.lower() not in group.nsgs:
             raise RetryableError("InvalidResourceReference", f"{plan.vnet_name} was not found.")
         settles_at = cloud.clock.now() + timedelta(seconds=cloud.durations["vm"])
-        failure = cloud.planted_in_poll("vm")
+        planted, failure = cloud.planted_in_poll("vm"), self._no_room(plan)
         vm = group.vms.get(plan.name.lower())
         if vm is None:
+            refusal = cloud.refusal(plan.region, plan.size, plan.zone) or self._no_such_zone(plan)
+            if refusal is not None:
+                raise refusal
             if plan.dns_label in self._labels(plan.region):
-                raise UserError("DnsRecordInUse", f"The DNS label {plan.dns_label} is taken in {plan.region}.")
+                taken = UserError("DnsRecordInUse", f"The DNS label {plan.dns_label} is taken in {plan.region}.")
+                if not cloud.labels_checked_late:
+                    raise taken
+                failure = taken
             vm = group.vms[plan.name.lower()] = self._new_vm(plan, settles_at)
             cloud.vms_created.append(vm.vm_id)
         else:
-            if (vm.plan.custom_data, vm.plan.admin_username) != (plan.custom_data, plan.admin_username):
-                raise FatalError("PropertyChangeNotAllowed", "Changing customData of an existing VM is not allowed.")
+            fixed = [(each.custom_data, each.admin_username, each.zone) for each in (vm.plan, plan)]
+            if fixed[0] != fixed[1]:
+                raise FatalError("PropertyChangeNotAllowed", "Changing this of an existing VM is not allowed.")
             vm.plan, vm.provisioning, vm.settles_at = plan, "updating", settles_at
-        vm.next_provisioning = "failed" if failure else "succeeded"
-        vm.next_power = failure.power if failure else "running"
-        return cloud.wrote(call)
+        failed = planted is not None or failure is not None
+        vm.next_provisioning = "failed" if failed else "succeeded"
+        vm.next_power = (planted.power if planted else None) if failed else "running"
+        return cloud.wrote(call, failure)
+
+    def _no_room(self, plan: VmPlan) -> HubletError | None:
+        """What the operation of a create ends with where there is no hardware."""
+        if not self.cloud.is_full(plan.region, plan.size, plan.zone):
+            return None
+        where = f"zone {plan.zone}" if plan.zone else plan.region
+        code = "ZonalAllocationFailed" if plan.zone else "AllocationFailed"
+        return CapacityError(code, f"Azure has no capacity for {plan.size} in {where} at the moment.")
+
+    def _no_such_zone(self, plan: VmPlan) -> HubletError | None:
+        known = [size for size in self.cloud.sizes.values() if size.name.lower() == plan.size.lower()]
+        if plan.zone is None or any(plan.zone in size.zones for size in known):
+            return None
+        return CapacityError("AvailabilityZoneNotSupported", f"{plan.size} cannot be had in zone {plan.zone}.")
 
     async def vm(self, group: str, name: str, *, with_power: bool = False) -> VmView | None:
         self.cloud.read("vm_get", group, name)
@@ -234,7 +256,7 @@ class FakeCompute:
     ) -> Begun:
         """Begins an operation on the VM. `hardware`: the size it needs room for, when it needs any."""
         failure: HubletError | None = None
-        if hardware is not None and hardware.lower() in self.cloud.no_room:
+        if hardware is not None and self.cloud.is_full(vm.plan.region, hardware, vm.plan.zone):
             failure = CapacityError("AllocationFailed", f"Azure has no capacity for {hardware} at the moment.")
         plant = self.cloud.planted_in_poll(call.verb)
         failed = plant is not None or failure is not None
@@ -319,7 +341,8 @@ class FakeLongOperations:
 
 
 class FakeCatalog:
-    """`Catalog` in memory: any size of `cloud.sizes`, prices of `cloud.prices[(size, spot)]`, else a default."""
+    """`Catalog` in memory: any size of `cloud.sizes`, in every region alike; prices of `cloud.prices[(size, spot)]`,
+    else a default."""
 
     def __init__(self, cloud: FakeCloud) -> None:
         self.cloud = cloud
@@ -335,8 +358,10 @@ class FakeCatalog:
         return PriceParts(vm=vm, disk=4.8 / 730, ip=0.005, currency="USD", as_of=now)
 
 
-def make_size(name: str, region: str = "eastus", *, vcpus: int = 2, memory_gib: float = 8.0) -> SizeInfo:
-    """An available x64 size that can do Trusted Launch."""
+def make_size(
+    name: str, region: str = "eastus", *, vcpus: int = 2, memory_gib: float = 8.0, zones: tuple[str, ...] = ()
+) -> SizeInfo:
+    """An available x64 size that can do Trusted Launch; without zones, as in many regions."""
     return SizeInfo(
         name=name,
         region=region,
@@ -346,4 +371,5 @@ def make_size(name: str, region: str = "eastus", *, vcpus: int = 2, memory_gib: 
         arm64=False,
         trusted_launch=True,
         available=True,
+        zones=zones,
     )

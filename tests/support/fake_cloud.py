@@ -110,7 +110,9 @@ class _Plant:
 
 class FakeCloud:
     """What the fakes share. Change at any time: `durations`, `address_delay_s` (how late the IP shows), `no_room`
-    (sizes in lower case that a start or a resize gets no hardware for), `page_size` (VMs on a page of `powers`).
+    (what there is no hardware for: the operation of a create, a start or a resize fails), `refused` (what is refused at
+    the first answer of a create: quotas, restrictions), `page_size` (VMs on a page of `powers`). Both name places in
+    lower case: `size`, `region`, `region/size`, or one zone of a size: `size@2`, `region/size@2`, `size@none`.
 
     `fired`: the daily shutdowns that were carried out, by VM and time."""
 
@@ -131,7 +133,9 @@ class FakeCloud:
         self.prices: dict[tuple[str, bool], float] = {}
         self.sizes: dict[str, SizeInfo] = {}
         self.taken_labels: set[tuple[str, str]] = set()
+        self.labels_checked_late = False
         self.no_room: set[str] = set()
+        self.refused: dict[str, HubletError] = {}
         self.page_size = 1000
         self.fired: list[Call] = []
         self._settled_at = clock.now()
@@ -162,8 +166,15 @@ class FakeCloud:
         self.operations.clear()
 
     def take_label(self, region: str, label: str) -> None:
-        """Somebody else's public IP has that DNS label."""
+        """Somebody else's public IP has that DNS label. With `labels_checked_late` that is said in the poll only, and a
+        failed VM is left, as the simulated Azure does it."""
         self.taken_labels.add((region, label))
+
+    def is_full(self, region: str, size: str, zone: str | None) -> bool:
+        return any(name in self.no_room for name in _names(region, size, zone))
+
+    def refusal(self, region: str, size: str, zone: str | None) -> HubletError | None:
+        return next((self.refused[name] for name in _names(region, size, zone) if name in self.refused), None)
 
     def count(self, verb: str) -> int:
         """How many writes of that verb were accepted or refused so far."""
@@ -282,6 +293,13 @@ class FakeCloud:
         plant = self._take(plants, verb)
         if plant is not None:
             raise plant.error
+
+
+def _names(region: str, size: str, zone: str | None) -> tuple[str, ...]:
+    """Every name `no_room` and `refused` may have for a place."""
+    region, size = region.lower(), size.lower()
+    zonal = f"{size}@{zone or 'none'}"
+    return (size, region, f"{region}/{size}", zonal, f"{region}/{zonal}")
 
 
 def _moments(plan: DailyShutdown | None, since: datetime, until: datetime) -> Iterator[datetime]:

@@ -25,7 +25,7 @@ def plant_vm(
     plan = VmPlan(
         group=group_name or hub.group_name,
         name=name or hub.vm_name,
-        region=hub.spec.region,
+        region=hub.region,
         size=hub.size,
         tags={},
         image=hub.spec.image,
@@ -52,7 +52,7 @@ def plant_vm(
         next_power=power_state,
     )
     tags = {HUB: hub.id, DEPLOYMENT: world.storage.identity.deployment_id}
-    group = world.cloud.groups.setdefault(plan.group.lower(), FakeGroup(plan.group, hub.spec.region, tags))
+    group = world.cloud.groups.setdefault(plan.group.lower(), FakeGroup(plan.group, hub.region, tags))
     group.vms[plan.name.lower()] = vm
     return vm
 

@@ -117,6 +117,16 @@ def no_such_zone(vm_name: str, zones: Iterable[str], region: str, known: Iterabl
     )
 
 
+def no_zones_here(region: str) -> ArmError:
+    """400 of a zone in a region that has none (quoted in kubernetes-sigs/cluster-api-provider-azure#294)."""
+    return ArmError(
+        400,
+        "ResourceTypeNotSupportAvailabilityZones",
+        f"The resource type 'virtualMachines' does not support availability zones at location '{region}' and "
+        "api-version '2024-07-01'.",
+    )
+
+
 def allocation_failed(size: str, zones: tuple[str, ...]) -> ArmError:
     """The end of an operation that found no room; only ever in the poll."""
     if zones:

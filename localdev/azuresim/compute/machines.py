@@ -284,8 +284,8 @@ class VirtualMachines(Tracked[VirtualMachine]):
         check_fit(size, architecture=architecture, generation=vm.generation, trusted_launch=trusted)
         self._quota.check_restrictions(vm.id, vm.location, size, vm.zones)
         has_hardware = vm.power not in (None, Power.DEALLOCATED)
-        if has_hardware and self._out_of_capacity(vm.location, size.name):
-            others = (each for each in SIZES.values() if not self._out_of_capacity(vm.location, each.name))
+        if has_hardware and self._out_of_capacity(vm.location, size.name, vm.zones):
+            others = (each for each in SIZES.values() if not self._out_of_capacity(vm.location, each.name, vm.zones))
             raise errors.no_such_size_here(
                 vm.name, size.name, (each.name for each in others if offered(each, vm.location))
             )
@@ -294,12 +294,14 @@ class VirtualMachines(Tracked[VirtualMachine]):
 
     def no_room(self, vm: VirtualMachine) -> ArmError | None:
         """The error an allocation of this VM ends with, when its size is out of capacity."""
-        if self._out_of_capacity(vm.location, vm.size):
+        if self._out_of_capacity(vm.location, vm.size, vm.zones):
             return errors.allocation_failed(vm.size, vm.zones)
         return None
 
-    def _out_of_capacity(self, location: str, size: str) -> bool:
-        return f"{location}/{size}".lower() in self.services.settings.out_of_capacity
+    def _out_of_capacity(self, location: str, size: str, zones: tuple[str, ...]) -> bool:
+        everywhere = f"{location}/{size}".lower()
+        full = self.services.settings.out_of_capacity
+        return everywhere in full or f"{everywhere}/{zones[0] if zones else 'none'}" in full
 
     def facts(self, call: Call, vm: VirtualMachine) -> dict[str, str]:
         """What a fault's ``match`` can ask about."""

@@ -62,6 +62,10 @@ def read_machine(name: str, location: str, body: Json, properties: Json) -> Want
     nics, inline, version = _read_network(part(properties, "networkProfile"))
     zones = tuple(str(zone) for zone in body.get("zones") or ())
     known = REGIONS[location].zones
+    if zones and not known:
+        raise errors.no_zones_here(location)
+    if len(zones) > 1:
+        raise errors.invalid("zones", "A virtual machine is placed in one availability zone.")
     if any(zone not in known for zone in zones):
         raise errors.no_such_zone(name, zones, location, known)
     return WantedMachine(

@@ -130,7 +130,8 @@ class ModelAzure:
         if operation != _NSG:
             return _NAMES[operation]
         self._groups_written += 1
-        return _NSG_STEPS[self._groups_written - 1]
+        place = min(self._groups_written, len(_NSG_STEPS))  # more of them: a hub that needed another attempt
+        return _NSG_STEPS[place - 1]
 
     async def _fetch(self, address: str, parameters: Mapping[str, str]) -> Mapping[str, Any]:
         """The price list is no part of ARM and needs no token. Only the first hub finds it not remembered: its lot must

@@ -125,7 +125,8 @@ class RetailCatalog:
 def size_info(sku: Mapping[str, Any], region: str) -> SizeInfo:
     """One entry of https://learn.microsoft.com/rest/api/compute/resource-skus/list. Capability values are strings.
 
-    A zone that is restricted does not count: our VMs name no zone."""
+    `zones` are those of `locationInfo` without the restricted ones; a size without any may still be had by a VM that
+    names none."""
     capabilities = {c.get("name"): str(c.get("value", "")) for c in sku.get("capabilities") or []}
     restriction = next((r for r in sku.get("restrictions") or [] if str(r.get("type", "")).lower() == "location"), None)
     generations = capabilities.get("HyperVGenerations", "V1").upper().split(",")
@@ -146,7 +147,18 @@ def size_info(sku: Mapping[str, Any], region: str) -> SizeInfo:
         trusted_launch=trusted_launch,
         available=refused is None,
         restriction=refused,
+        zones=_zones(sku, region) if refused is None else (),
     )
+
+
+def _zones(sku: Mapping[str, Any], region: str) -> tuple[str, ...]:
+    """In the order of their numbers, so that every process tries them alike."""
+    here = [i for i in sku.get("locationInfo") or [] if str(i.get("location", "")).lower() == region.lower()]
+    listed = {str(zone) for info in here for zone in info.get("zones") or []}
+    for restriction in sku.get("restrictions") or []:
+        if str(restriction.get("type", "")).lower() == "zone":
+            listed -= {str(zone) for zone in (restriction.get("restrictionInfo") or {}).get("zones") or []}
+    return tuple(sorted(listed))
 
 
 def _is_offered(sku: Mapping[str, Any], region: str) -> bool:
@@ -160,8 +172,8 @@ def _sizes_from(cached: object) -> list[SizeInfo] | None:
     if not isinstance(cached, list):
         return None
     try:
-        return [SizeInfo(**entry) for entry in cached]
-    except TypeError:
+        return [SizeInfo(**{**entry, "zones": tuple(entry.get("zones", ()))}) for entry in cached]
+    except (AttributeError, TypeError):
         return None
 
 

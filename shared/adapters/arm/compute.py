@@ -218,13 +218,15 @@ def vm_body(plan: VmPlan, subscription: str) -> Any:
     if plan.spot:
         # -1: pay up to the regular price, be evicted only when Azure needs the hardware
         properties |= {"priority": "Spot", "evictionPolicy": "Deallocate", "billingProfile": {"maxPrice": -1}}
-    return {"location": plan.region, "tags": tags, "properties": properties}
+    body = {"location": plan.region, "tags": tags, "properties": properties}
+    return body if plan.zone is None else {**body, "zones": [plan.zone]}
 
 
 def _nic_configuration(plan: VmPlan, subscription: str, tags: Mapping[str, str]) -> dict[str, Any]:
     """Interface and public IP inline. ARM gives the resources names of its own: they are read back, never computed.
 
-    `deleteOption` stands on both: the default leaves them behind when the VM goes.
+    `deleteOption` stands on both: the default leaves them behind when the VM goes. An inline address has no zones of
+    its own (SDK model): a Standard one that names none serves VMs of every zone.
     """
     vnet = ResourceId(subscription, plan.group, VNET_TYPE, plan.vnet_name)
     nsg = ResourceId(subscription, plan.group, NSG_TYPE, plan.nsg_name)

@@ -13,6 +13,7 @@ _COMMON = _TROUBLE + "common-deployment-errors"
 _ALLOCATION = "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/windows/allocation-failure"
 _SKU = _TROUBLE + "error-sku-not-available"
 _QUOTA = _TROUBLE + "error-resource-quota"
+_ZONES = "https://learn.microsoft.com/azure/reliability/availability-zones-overview"
 _THROTTLED = "https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling"
 _COMPUTE_THROTTLED = "https://learn.microsoft.com/azure/virtual-machines/compute-throttling-limits"
 _POLICY = _TROUBLE + "error-policy-requestdisallowedbypolicy"
@@ -65,11 +66,14 @@ class Refusal:
 
 _OTHER_SIZE = "Choose another size or region, or try again later."
 _MORE_QUOTA = "Ask the operator to raise this quota of the Azure subscription, or choose a smaller or another size."
+_MORE_REGIONAL = "Ask the operator to raise this quota of the Azure subscription, or choose another region."
 _ASK_ROLE = "Operator: give the app's identity the role of infra/ on the subscription; it takes effect after minutes."
 _OUR_BUG = "Report this to the operator: the request this service made is wrong."
 _BY_ITSELF = "Nothing to do: it is tried again by itself."
 
 _FULL = "Azure has no capacity for this VM size in this region at the moment."
+_NO_ADDRESS = "The Azure subscription's quota of public IPs in this region is used up."
+_NO_ZONE = "This VM size cannot be had in this availability zone."
 _BUSY = "Azure is still working on an earlier change of the same resource."
 _SLOW_DOWN = "Azure asks this service to send fewer requests."
 _NOT_THERE = "Azure does not find a resource that this step needs (it may not be visible yet)."
@@ -126,9 +130,27 @@ REFUSALS: tuple[Refusal, ...] = (
     _capacity("ZonalAllocationFailed", _FULL, _ALLOCATION, _OTHER_SIZE),
     _capacity("OverconstrainedAllocationRequest", _FULL, _ALLOCATION, _OTHER_SIZE),
     _capacity("OverconstrainedZonalAllocationRequest", _FULL, _ALLOCATION, _OTHER_SIZE),
+    # A region's cores are a quota of all sizes together (Spot machines have one of their own); what else is called a
+    # quota counts the cores of one family of sizes, so another size may still be had.
+    *(
+        _capacity(
+            code,
+            f"The Azure subscription's quota of {cores} in this region is used up.",
+            _QUOTA,
+            _MORE_REGIONAL,
+            public_code="RegionalQuotaExceeded",
+            text=text,
+        )
+        for code, text, cores in (
+            ("OperationNotAllowed", "total regional cores quota", "processor cores"),
+            ("OperationNotAllowed", "quota limits of core.", "processor cores"),  # as it was worded until about 2017
+            ("OperationNotAllowed", "lowprioritycores quota", "processor cores of Spot machines"),
+            ("QuotaExceeded", "total regional cores quota", "processor cores"),
+        )
+    ),
     _capacity(
         "OperationNotAllowed",
-        "The Azure subscription's quota of processor cores is used up.",
+        "The Azure subscription's quota of processor cores of this family of sizes is used up.",
         _QUOTA,
         _MORE_QUOTA,
         public_code="QuotaExceeded",
@@ -184,8 +206,22 @@ REFUSALS: tuple[Refusal, ...] = (
         public_code="SkuNotAvailable",
         text="is not supported for creation of vms",
     ),
+    _capacity("PublicIPCountLimitReached", _NO_ADDRESS, _QUOTA, _MORE_REGIONAL),
     _capacity(
-        "PublicIPCountLimitReached", "The Azure subscription's quota of public IPs is used up.", _QUOTA, _MORE_QUOTA
+        "IPv4StandardSkuPublicIpCountLimitReached",
+        _NO_ADDRESS,
+        _QUOTA,
+        _MORE_REGIONAL,
+        public_code="PublicIPCountLimitReached",
+    ),
+    # A zone that the size does not have there, or a region without zones: another zone, or none, may do.
+    _capacity("AvailabilityZoneNotSupported", _NO_ZONE, _ZONES, _OTHER_SIZE),
+    _capacity(
+        "ResourceTypeNotSupportAvailabilityZones",
+        _NO_ZONE,
+        _ZONES,
+        _OTHER_SIZE,
+        public_code="AvailabilityZoneNotSupported",
     ),
     # -- not now
     _retry(

@@ -116,6 +116,8 @@ class VmPlan:
     nsg_name: str
     dns_label: str
     spot: bool = False
+    zone: str | None = None
+    """The availability zone; None = Azure chooses, and pins the VM to none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +204,8 @@ class SizeInfo:
     trusted_launch: bool
     available: bool
     restriction: str | None = None
+    zones: tuple[str, ...] = ()
+    """The availability zones of the region in which this subscription may have the size."""
 
 
 class Catalog(Protocol):

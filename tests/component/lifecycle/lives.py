@@ -57,12 +57,13 @@ async def a_stopped(plan: Plan | None = None, *, through_json: bool = True, **sp
 
 
 async def a_failed(plan: Plan | None = None, *, through_json: bool = True, **spec: Any) -> World:
-    """A hub whose machine came up too late for Azure: failed, deallocated."""
+    """A hub whose machine Azure gave up while it was made, for a reason that nothing helps against: failed,
+    deallocated."""
 
     async def live() -> World:
         world = World(through_json=through_json)
-        no_sign = FatalError("OSProvisioningTimedOut", "No sign of life.")
-        world.cloud.fail_poll("vm", no_sign, power="running")
+        forbidden = FatalError("RequestDisallowedByPolicy", "A policy forbids this.")
+        world.cloud.fail_poll("vm", forbidden, power="running")
         await world.create("demo", **spec)
         await world.run_to_rest(HubState.FAILED)
         await world.run(lambda: world.hub.deallocated_at is not None, limit_s=600)

@@ -571,7 +571,7 @@ async def test_the_log_of_another_attempt_is_not_mixed_with_the_first_ones():
 
 async def test_a_retry_that_fails_can_be_retried_again():
     world = await a_failed()
-    world.cloud.fail_poll("vm", FatalError("OSProvisioningTimedOut", "No sign of life."), power="running")
+    world.cloud.fail_poll("vm", FatalError("RequestDisallowedByPolicy", "No."), power="running")
     await retry(world)
     await world.run_to_rest(S.FAILED)
     assert world.hub.reason is not None
@@ -606,7 +606,7 @@ async def test_only_a_hub_that_failed_can_be_retried(state: HubState):
 
 async def test_a_retry_while_the_failed_machine_is_still_being_deallocated():
     world = World()
-    world.cloud.fail_poll("vm", FatalError("OSProvisioningTimedOut", "No sign of life."), power="running")
+    world.cloud.fail_poll("vm", FatalError("RequestDisallowedByPolicy", "No."), power="running")
     await world.create("demo")
     await world.run_to_rest(S.FAILED)
     await world.run(lambda: "deallocate" in power_calls(world), limit_s=60)

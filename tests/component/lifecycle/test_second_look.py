@@ -96,7 +96,7 @@ async def test_a_listed_resource_without_tags_holds_the_burial_up():
 
 async def test_a_failed_hub_that_cannot_be_deallocated_is_removed_all_the_same():
     world = World()
-    world.cloud.fail_poll("vm", FatalError("OSProvisioningTimedOut", "No sign of life."), power="running")
+    world.cloud.fail_poll("vm", FatalError("RequestDisallowedByPolicy", "No."), power="running")
     world.cloud.fail_begin("deallocate", RetryableError("Odd", "No."), times=10_000)
     await world.create("demo")
     await world.run_to_rest(HubState.FAILED)
@@ -132,7 +132,7 @@ async def test_a_machine_that_never_got_hardware_counts_as_not_billed_after_one_
 async def test_a_machine_that_appears_after_its_hub_failed_is_deallocated():
     """ARM took the PUT although it did not answer; a read right after it does not show the machine yet."""
     world = World()
-    world.cloud.fail_poll("vm", FatalError("OSProvisioningTimedOut", "No sign of life."), power="running")
+    world.cloud.fail_poll("vm", FatalError("RequestDisallowedByPolicy", "No."), power="running")
     view, seen_from = world.app.compute.vm, []
 
     async def late(*args: Any, **kwargs: Any) -> Any:
@@ -150,7 +150,8 @@ async def test_a_machine_that_appears_after_its_hub_failed_is_deallocated():
 
 async def test_a_create_that_failed_in_a_passing_way_is_failed_with_what_azure_said():
     world = World()
-    world.cloud.fail_poll("vm", RetryableError("InternalExecutionError", "An internal execution error occurred."))
+    passing = RetryableError("InternalExecutionError", "An internal execution error occurred.")
+    world.cloud.fail_poll("vm", passing, times=2)
     await world.create("demo")
     hub = await world.run_to_rest(HubState.FAILED)
     assert hub.reason is not None

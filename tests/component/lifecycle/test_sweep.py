@@ -199,7 +199,7 @@ async def test_a_machine_started_in_the_portal_and_shut_down_from_inside_is_deal
 
 async def test_the_machine_of_a_failed_hub_that_was_started_in_the_portal_is_deallocated():
     world = World(start=MONDAY)
-    world.cloud.fail_poll("vm", FatalError("OSProvisioningTimedOut", "No sign of life."), power="running")
+    world.cloud.fail_poll("vm", FatalError("RequestDisallowedByPolicy", "No."), power="running")
     await world.create("demo")
     await world.run_to_rest(HubState.FAILED)
     await run_to(world, "2026-03-02 10:00")

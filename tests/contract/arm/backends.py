@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessToken
 
+from localdev.azuresim.catalogue import REGIONS
 from localdev.azuresim.clock import ManualClock
 from localdev.azuresim.simulator import Simulator
 from shared.adapters.arm.catalog import RetailCatalog
@@ -47,6 +48,7 @@ from tests.support.fake_arm import (
     FakeLongOperations,
     FakeNetwork,
     FakeShutdowns,
+    make_size,
 )
 from tests.support.fake_storage import FakeCache
 
@@ -75,6 +77,10 @@ class Azure(Protocol):
 
     def room(self, size: str, *, here: bool) -> None:
         """From now on Azure has room for that size, or none."""
+        ...
+
+    def zones(self, size: str, *zones: str) -> None:
+        """The size can be had in these zones (the simulated Azure has its own catalogue, with these and more)."""
         ...
 
     def pages_of(self, rows: int) -> None:
@@ -206,6 +212,9 @@ class FakeAzure(Azure):
         if not here:
             self.cloud.no_room.add(size.lower())
 
+    def zones(self, size: str, *zones: str) -> None:
+        self.cloud.sizes[size] = make_size(size, zones=zones)
+
     def pages_of(self, rows: int) -> None:
         self.cloud.page_size = rows
 
@@ -274,6 +283,10 @@ class SimulatedAzure(Azure):
         full.discard(f"{REGION}/{size}".lower())
         if not here:
             full.add(f"{REGION}/{size}".lower())
+
+    def zones(self, size: str, *zones: str) -> None:
+        known = next(each for each in REGIONS.values() if each.name == REGION)
+        assert set(zones) <= set(known.zones), size
 
     def pages_of(self, rows: int) -> None:
         self.simulator.services.settings.page_size = rows

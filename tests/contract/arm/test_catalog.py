@@ -1,5 +1,8 @@
 """`Catalog`: fakes and simulated Azure alike."""
 
+from collections.abc import Sequence
+
+from shared.hubs.ports import SizeInfo
 from tests.contract.arm.backends import REGION, Azure, SimulatedAzure
 
 
@@ -35,6 +38,16 @@ async def test_what_a_region_restricts_is_listed_as_not_available(simulated: Sim
     assert sizes["Standard_D4as_v5"].restriction == "NotAvailableForSubscription"
     assert "Standard_E2s_v3" not in sizes  # not offered there at all
     assert "Standard_B1s" not in sizes  # not allowed by the settings
+
+
+async def test_zones_are_those_the_subscription_may_use(simulated: SimulatedAzure) -> None:
+    def zones(sizes: Sequence[SizeInfo]) -> dict[str, tuple[str, ...]]:
+        return {size.name: size.zones for size in sizes}
+
+    western = zones(await simulated.catalog.sizes("westeurope"))
+    assert (western["Standard_D2as_v5"], western["Standard_D2s_v3"]) == (("2", "3"), ("1", "2", "3"))
+    assert zones(await simulated.catalog.sizes("westus"))["Standard_D2s_v3"] == ()
+    assert zones(await simulated.catalog.sizes("germanywestcentral"))["Standard_D4as_v5"] == ()
 
 
 async def test_an_unknown_size_has_no_price(simulated: SimulatedAzure) -> None:

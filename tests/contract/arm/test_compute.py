@@ -148,8 +148,47 @@ async def test_a_quota_of_cores_is_capacity_and_says_which(simulated: SimulatedA
     with pytest.raises(CapacityError) as refused:
         await simulated.compute.begin_vm(vm_plan())
 
-    assert refused.value.code == "QuotaExceeded"
+    assert refused.value.code == "RegionalQuotaExceeded"
     assert "Total Regional Cores" in refused.value.message
+
+
+async def test_a_vm_is_made_in_the_zone_it_names(azure: Azure) -> None:
+    await has_network(azure)
+    azure.zones("Standard_D2s_v3", "1", "2")
+
+    assert await finish(azure, await azure.compute.begin_vm(vm_plan(zone="2"))) is None
+
+    assert await finish(azure, await azure.compute.begin_vm(vm_plan(zone="2"))) is None
+    with pytest.raises(FatalError) as moved:
+        await azure.compute.begin_vm(vm_plan(zone="1"))
+    assert moved.value.code == "PropertyChangeNotAllowed"
+
+
+async def test_a_zone_the_region_lacks_is_capacity_at_once(azure: Azure) -> None:
+    await has_network(azure)
+
+    with pytest.raises(CapacityError) as refused:
+        await azure.compute.begin_vm(vm_plan(zone="9"))
+
+    assert refused.value.code == "AvailabilityZoneNotSupported"
+    assert await azure.compute.vm(GROUP, vm_plan().name) is None
+
+
+@pytest.mark.parametrize(
+    ("zone", "code"), [(None, "AllocationFailed"), ("1", "ZonalAllocationFailed")], ids=["no zone", "zone"]
+)
+async def test_a_create_without_room_fails_in_the_poll_and_leaves_a_vm(
+    azure: Azure, zone: str | None, code: str
+) -> None:
+    await has_network(azure)
+    azure.zones("Standard_D2s_v3", "1", "2")
+    azure.room("Standard_D2s_v3", here=False)
+
+    failure = await finish(azure, await azure.compute.begin_vm(vm_plan(zone=zone)))
+
+    assert isinstance(failure, CapacityError) and failure.code == code
+    view = await azure.compute.vm(GROUP, vm_plan().name)
+    assert view is not None and view.provisioning == "failed"
 
 
 async def test_a_spot_vm_is_accepted(simulated: SimulatedAzure) -> None:

@@ -172,7 +172,7 @@ async def test_a_size_beyond_the_quota_is_capacity_at_once(simulated: SimulatedA
     with pytest.raises(CapacityError) as refused:
         await simulated.compute.begin_resize(GROUP, VM, LARGER)
 
-    assert refused.value.code == "QuotaExceeded"
+    assert refused.value.code == "RegionalQuotaExceeded"
 
 
 async def test_a_size_nobody_has_is_capacity_at_once(simulated: SimulatedAzure) -> None:

@@ -143,6 +143,42 @@ async def test_full_region_ends_a_create_and_a_start_but_not_a_deallocate(call: 
     assert view["statuses"][-1]["code"] == "PowerState/deallocated"
 
 
+@pytest.mark.parametrize(
+    ("full", "zones", "failure"),
+    [
+        ("eastus/Standard_D2s_v3/2", ["2"], "ZonalAllocationFailed"),
+        ("eastus/Standard_D2s_v3/2", ["1"], None),
+        ("eastus/Standard_D2s_v3/2", None, None),
+        ("eastus/Standard_D2s_v3/none", None, "AllocationFailed"),
+        ("eastus/Standard_D2s_v3/none", ["1"], None),
+        ("eastus/Standard_D2s_v3", ["1"], "ZonalAllocationFailed"),
+    ],
+)
+async def test_room_is_a_matter_of_the_zone(
+    call: Caller, full: str, zones: list[str] | None, failure: str | None
+) -> None:
+    await call.has_network()
+    await call.sim("POST", "settings", {"outOfCapacity": [full]})
+    body = {**call.inline_vm(), **({"zones": zones} if zones else {})}
+    done = await call.finish(await call("PUT", VM, body))
+    assert done.get("error", {}).get("code") == failure
+
+
+async def test_a_machine_is_in_one_zone_that_its_region_has(call: Caller) -> None:
+    await call.has_network()
+    for zones, refusal in (
+        (["4"], (400, "AvailabilityZoneNotSupported")),
+        (["1", "2"], (400, "InvalidParameter")),
+    ):
+        assert code(await call("PUT", VM, {**call.inline_vm(), "zones": zones})) == refusal
+
+
+async def test_a_region_without_zones_takes_none(call: Caller) -> None:
+    await call("PUT", f"/resourceGroups/{bodies.GROUP}", {"location": "westus"})
+    body = {**call.inline_vm(), "location": "westus", "zones": ["1"]}
+    assert code(await call("PUT", VM, body)) == (400, "ResourceTypeNotSupportAvailabilityZones")
+
+
 async def test_machine_whose_guest_came_up_too_late_runs_although_it_failed(call: Caller) -> None:
     await call.has_network()
     fault = {"operation": "VirtualMachines_CreateOrUpdate", "when": "poll", "code": "OSProvisioningTimedOut"}

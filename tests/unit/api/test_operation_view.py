@@ -47,6 +47,26 @@ def test_a_running_create_shows_the_hubs_stages_and_attempts():
     assert pause_s(running, hub) == 5
 
 
+def test_a_create_shows_every_try_also_those_of_one_attempt():
+    refused = Attempt(
+        number=1,
+        region="eastus",
+        size="Standard_D2s_v3",
+        started_at=MONDAY_MORNING,
+        ended_at=MONDAY_MORNING,
+        outcome="refused",
+        reason=Reason(code="QuotaExceeded", message="No cores are left."),
+    )
+    going_on = Attempt(number=1, region="eastus", size="Standard_D2as_v5", zone="2", started_at=MONDAY_MORNING)
+    hub = a_hub(state=HubState.PROVISIONING, attempts=(refused, going_on))
+    shown = view(an_operation(status=OperationStatus.RUNNING), hub)["attempts"]
+    assert [(one["number"], one["size"], one["zone"], one["outcome"]) for one in shown] == [
+        (1, "Standard_D2s_v3", None, "refused"),
+        (1, "Standard_D2as_v5", "2", "running"),
+    ]
+    assert shown[0]["reason"] == {"code": "QuotaExceeded", "message": "No cores are left.", "fix": ""}
+
+
 def test_an_operation_whose_hub_is_gone_still_answers():
     shown = view(an_operation(status=OperationStatus.SUCCEEDED), None)
     assert (shown["percent"], shown["resource"]) == (100, f"{API}/hubs/physics")
@@ -90,6 +110,7 @@ def test_a_start_shows_the_sizes_that_azure_had_no_room_for():
             "number": 1,
             "region": "eastus",
             "size": "Standard_D2s_v3",
+            "zone": None,
             "outcome": "refused",
             "reason": {"code": "AllocationFailed", "message": "No room.", "fix": ""},
             "startedAt": "2026-03-02T09:30:00Z",

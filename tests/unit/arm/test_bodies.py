@@ -69,6 +69,14 @@ def test_every_resource_the_put_makes_carries_the_tags() -> None:
     assert body["tags"] == nic_of(body)["tags"] == public_ip_of(body)["tags"] == TAGS
 
 
+def test_a_zone_stands_beside_the_location_and_only_when_one_is_wanted() -> None:
+    assert "zones" not in a_vm_body()
+    body = a_vm_body(zone="2")
+    assert body["zones"] == ["2"]
+    assert VirtualMachine(body).zones == ["2"]
+    assert "zones" not in public_ip_of(body), "the SDK's model of an inline address knows none"
+
+
 def test_the_vm_has_no_identity_anyone_on_it_could_use() -> None:
     assert "identity" not in a_vm_body()
 

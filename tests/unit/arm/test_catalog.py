@@ -1,5 +1,6 @@
 """Sizes and prices: what is cached for how long, and what happens when Azure is silent."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -106,6 +107,34 @@ async def test_without_any_list_the_trouble_is_told() -> None:
 
     with pytest.raises(RetryableError):
         await world.catalog.sizes("eastus")
+
+
+def in_zones(*zones: str, withheld: tuple[str, ...] = (), location: str = "eastus") -> dict[str, Any]:
+    info = {"location": location, "zones": list(zones), "zoneDetails": []}
+    restriction = {
+        "type": "Zone",
+        "values": ["eastus"],
+        "restrictionInfo": {"locations": ["eastus"], "zones": list(withheld)},
+        "reasonCode": "NotAvailableForSubscription",
+    }
+    return a_sku(locationInfo=[info], restrictions=[restriction] if withheld else [])
+
+
+def test_the_zones_of_a_size_are_those_of_its_region_without_the_restricted_ones() -> None:
+    assert size_info(in_zones("3", "1", "2"), "eastus").zones == ("1", "2", "3")
+    assert size_info(in_zones("1", "2", "3", withheld=("1", "3")), "eastus").zones == ("2",)
+    assert size_info(in_zones("1", location="westus"), "eastus").zones == ()
+    assert size_info(a_sku(), "eastus").zones == ()
+
+
+async def test_zones_survive_the_cache_and_a_list_of_an_older_version_has_none() -> None:
+    world = World(in_zones("1", "2"))
+    assert [size.zones for _ in range(2) for size in await world.catalog.sizes("eastus")] == [("1", "2")] * 2
+    (key,) = (key for key in world.cache.rows if key.startswith("sizes/"))
+    older = [{k: v for k, v in entry.items() if k != "zones"} for entry in json.loads(world.cache.rows[key][0])]
+    await world.cache.put(key, older)
+    assert [size.zones for size in await world.catalog.sizes("eastus")] == [()]
+    assert world.wire.methods == ["GET"]
 
 
 def test_a_location_restriction_makes_a_size_unavailable_a_zone_restriction_does_not() -> None:

@@ -18,7 +18,10 @@ KINDS: Mapping[Kind, type[HubletError]] = {
     Kind.USER: UserError,
     Kind.FATAL: FatalError,
 }
-CASES = [pytest.param(json.loads(path.read_text()), id=path.stem) for path in sorted(BODIES.glob("*.json"))]
+_FILES = {path.stem: json.loads(path.read_text()) for path in sorted(BODIES.glob("*.json"))}
+CASES = [pytest.param(case, id=name) for name, case in _FILES.items()]
+NOT_THROTTLED = [pytest.param(case, id=name) for name, case in _FILES.items() if case["status"] != 429]
+"""A status of 429 says it all, and a failed operation has none."""
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -27,6 +30,18 @@ def test_every_body_is_classified_as_its_file_says(case: Mapping[str, Any]) -> N
 
     assert type(error) is KINDS[Kind(case["expect"]["kind"])]
     assert error.code == case["expect"]["code"]
+
+
+@pytest.mark.parametrize("case", NOT_THROTTLED)
+def test_a_refusal_means_the_same_at_the_first_answer_and_in_the_poll(case: Mapping[str, Any]) -> None:
+    """The same code and text in both envelopes: a failed operation is HTTP 200 with the error inside."""
+    error = case["body"].get("error") or case["body"]["Error"]
+    at_once = from_response(case["status"] if case["status"] >= 400 else 409, {}, json.dumps({"error": error}))
+    in_poll = from_response(200, {}, json.dumps({"name": "op", "status": "Failed", "error": error}))
+
+    assert type(at_once) is type(in_poll) is KINDS[Kind(case["expect"]["kind"])]
+    assert at_once.code == in_poll.code == case["expect"]["code"]
+    assert (at_once.message, at_once.fix) == (in_poll.message, in_poll.fix)
 
 
 @pytest.mark.parametrize("case", CASES)

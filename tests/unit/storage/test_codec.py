@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from shared.adapters.storage import codec, documents
 from shared.adapters.storage.table import Row
 from shared.errors import FatalError
-from shared.hubs.model import Hub, HubSpec, LongOperation, StepName, StepRecord
+from shared.hubs.model import Attempt, Hub, HubSpec, LongOperation, Place, Rung, StepName, StepRecord
 from shared.hubs.ports import Gone, HubSecrets, Quota
 from tests.support.builders import a_hub, a_notice, a_ready_hub, an_event, an_idempotency, an_operation
+from tests.support.clock import MONDAY_MORNING
 
 TEXT = st.text(max_size=30)
 TIMES = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -119,6 +120,21 @@ def test_a_field_that_an_older_version_did_not_write_takes_its_default():
     entity = codec.hub_entity(a_hub())
     entity["doc0"] = entity["doc0"].replace('"conditions":[],', "").replace('"url":null,', "")
     assert codec.hub_from(Row(entity, "e")) == a_hub(etag="e")
+
+
+def test_a_hub_of_an_older_version_is_made_as_it_was_asked_for():
+    """Its row has no place, and its attempts no zone."""
+    hub = a_hub(attempts=(Attempt(number=1, region="eastus", size="Standard_D2s_v3", started_at=MONDAY_MORNING),))
+    document = codec.to_json(Hub, hub, leave_out={"etag": True, "place": True})
+    del document["attempts"][0]["zone"]
+    found = codec.from_json(Hub, document, "A hub")
+    assert found == hub
+    assert (found.region, found.size, found.zone, found.dns_label) == ("eastus", "Standard_D2s_v3", None, hub.id)
+
+
+def test_where_a_hub_was_placed_comes_back():
+    place = Place(rung=Rung(region="westus2", size="Standard_D4s_v3", zone="2"), first_try=3, remade=True, label=1)
+    assert codec.hub_from(Row(codec.hub_entity(a_hub(place=place)), "e")).place == place
 
 
 def test_an_unreadable_document_names_its_fields_and_none_of_its_values():
