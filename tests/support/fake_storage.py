@@ -17,7 +17,7 @@ from shared.adapters.storage.due import FIRST_LOOK_BACK, LATE
 from shared.adapters.storage.keys import timestamp
 from shared.adapters.storage.table import Row
 from shared.clock import Clock
-from shared.errors import ConcurrentUpdate, FatalError, RetryableError
+from shared.errors import ConcurrentUpdate, FatalError, RetryableError, RowTooNew
 from shared.hubs import messages
 from shared.hubs.messages import DueBatch
 from shared.hubs.model import Event, Hub, Message, Notice, Operation
@@ -138,6 +138,8 @@ class FakeHubStore:
     async def get(self, owner: str, name: str) -> Hub | None:
         self.tape.begin("hubs.get")
         if (code := self.unreadable.get((owner, name))) is not None:
+            if code == "RowTooNew":
+                raise RowTooNew("The row of the hub")
             raise FatalError(code, "The row of the hub cannot be read.")
         return self.hubs.get((owner, name))
 
