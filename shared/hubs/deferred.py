@@ -7,7 +7,7 @@ is written into the copy's own time of expiry: the text stays what it was. Nothi
 rows, outbox and audit bring back what still waits.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from shared import log
@@ -33,6 +33,8 @@ async def put_back(app: "App", queue: Queue, message: TooNew, expires_at: dateti
     Raises RetryableError when storage does not take it: then the host delivers it again. Twice = two messages, of which
     whoever reads them fences one off.
     """
+    if expires_at is not None and expires_at.tzinfo is None:  # as the Functions library gives a time without a zone
+        expires_at = expires_at.replace(tzinfo=UTC)
     left = LIFE if expires_at is None else min(LIFE, expires_at - app.clock.now())
     if left <= timedelta(seconds=DEFERRED_S):
         log.error("message_too_new_dropped", size=len(message.text))

@@ -4,7 +4,7 @@ Runs with the world of this release and, through tests/support/record_rows.py, w
 nothing that the first release did not have (what came later is looked for).
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from shared.errors import FatalError
@@ -14,7 +14,7 @@ from shared.hubs.model import Principal, Schedule
 from shared.hubs.states import HubState
 from tests.support.builders import a_spec
 
-type Bring = Callable[[Any], Awaitable[None]]
+type Bring = Callable[[Any], Coroutine[Any, Any, None]]
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
 

@@ -131,8 +131,8 @@ def schemas() -> dict[str, Any]:
 
     from shared.hubs import model, ports
 
-    kinds = [model.Hub, model.Operation, model.Event, ports.Quota, ports.Idempotency, ports.HubSecrets]
-    kinds += [getattr(model, "Notice", None)]
+    kinds: list[Any] = [model.Hub, model.Operation, model.Event, ports.Quota, ports.Idempotency, ports.HubSecrets]
+    kinds += [getattr(model, "Notice", None)]  # not in the first release
     return {kind.__name__: TypeAdapter(kind).json_schema() for kind in kinds if kind is not None}
 
 

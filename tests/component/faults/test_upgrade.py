@@ -5,7 +5,6 @@ deploys this release over them.
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -20,7 +19,7 @@ from tests.support.builders import a_ready_hub, an_operation
 EVERY = pytest.mark.parametrize(("commit", "moment"), old_rows.every())
 
 
-def of(*moments: str) -> Any:
+def of(*moments: str) -> pytest.MarkDecorator:
     cases = [one for one in old_rows.every() if one[1] in moments]
     return pytest.mark.parametrize(("commit", "moment"), cases)
 

@@ -55,7 +55,9 @@ NEWER = [
 
 
 def a_delivery(text: str, expires_at: datetime | None = None) -> QueueMessage:
-    return QueueMessage(id="m-1", body=text, expiration_time=expires_at)
+    made: Any = QueueMessage  # untyped
+    delivery: QueueMessage = made(id="m-1", body=text, expiration_time=expires_at)
+    return delivery
 
 
 @pytest.mark.parametrize("text", NEWER, ids=["version", "kind", "batch", "bare"])
@@ -100,6 +102,15 @@ async def test_f14_a_message_too_new_lives_seven_days_in_all_however_often_it_is
         assert world.storage.queue.take_text() == text
     assert rounds == LIFE.total_seconds() / DEFERRED_S - 1
     assert "alert/MessageTooNew" in world.storage.cache.rows
+
+
+async def test_f14_a_time_of_expiry_without_a_zone_is_utc():
+    world = World()
+    handler, _ = function(work_queue, world)
+    expires_at = world.clock.now() + timedelta(hours=2)
+    await handler(a_delivery(NEWER[0], expires_at.replace(tzinfo=None)))
+    (back,) = world.storage.queue.back
+    assert back.expires_at == expires_at
 
 
 async def test_f14_a_release_that_reads_it_takes_a_message_that_was_put_back():

@@ -75,8 +75,10 @@ def left_in(hub: Any) -> dict[tuple[str | int, ...], object]:
     for place, _ in UNKNOWN:
         node = document
         for step in place[:-1]:
-            held = isinstance(node, list) or (isinstance(node, dict) and step in node)
-            node = node[step] if held and not (isinstance(node, list) and step >= len(node)) else None
+            try:
+                node = node[step]
+            except (KeyError, IndexError, TypeError):
+                node = None
         if isinstance(node, dict) and place[-1] in node:
             found[place] = node[place[-1]]
     return found

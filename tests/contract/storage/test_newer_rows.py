@@ -166,4 +166,6 @@ async def test_f14_a_text_that_was_put_back_does_not_outlive_its_life(storage: S
 
     await StorageWorkQueue(storage).put_back("x", delay_s=0, life_s=3600)
     (found,) = [message async for message in storage.queue_client(WORK).receive_messages()]
+    assert found.expires_on is not None
+    assert found.inserted_on is not None
     assert found.expires_on - found.inserted_on == timedelta(hours=1)
