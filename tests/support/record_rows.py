@@ -5,7 +5,8 @@
 takes the commit's `shared/` and `tests/support/` out of Git into a folder of its own and runs this file there: hubs are
 brought to the moments of tests/support/hub_moments.py in that release's world of fakes, and everything stored then goes
 through that release's codec into tests/data/rows/<commit>.json, with the JSON schema of what it reads. Secrets are
-those of the fakes, sealed with the test key of `some_settings`. Twice gives the same file but for the sealed texts.
+those of the fakes, sealed with the test key of `some_settings`. Twice gives the same file but for the sealed texts and
+the hash of the start-up data.
 """
 
 import asyncio
