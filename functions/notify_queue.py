@@ -15,6 +15,7 @@ from shared import log
 
 if TYPE_CHECKING:
     from shared.app import App
+    from shared.hubs.message_text import TooNew
     from shared.hubs.ports import NoticeRef
 
 QUEUE = "hub-notify"
@@ -26,10 +27,15 @@ def blueprint(app: "Callable[[], App]") -> func.Blueprint:
     @bp.function_name("notify_queue")
     @bp.queue_trigger(arg_name="msg", queue_name=QUEUE, connection=CONNECTION)
     async def notify_queue(msg: func.QueueMessage) -> None:
+        from shared.hubs import deferred
+        from shared.hubs.message_text import TooNew
         from shared.hubs.notify import deliver
 
         ref = _readable(msg)
         if ref is None:
+            return
+        if isinstance(ref, TooNew):
+            await deferred.put_back(app(), app().notices, ref, msg.expiration_time)
             return
         with log.bound(hub_id=ref.hub_id, message_id=msg.id, seq=ref.seq):
             await deliver(app(), ref)
@@ -37,9 +43,10 @@ def blueprint(app: "Callable[[], App]") -> func.Blueprint:
     return bp
 
 
-def _readable(msg: func.QueueMessage) -> "NoticeRef | None":
-    """None after saying so in the log: an unreadable message is acknowledged, or it would come back."""
-    from shared.hubs.message_text import UnreadableMessage
+def _readable(msg: func.QueueMessage) -> "NoticeRef | TooNew | None":
+    """None after saying so in the log: an unreadable message is acknowledged, or it would come back. One that a newer
+    release put is put back by the caller."""
+    from shared.hubs.message_text import MessageTooNew, TooNew, UnreadableMessage
     from shared.hubs.notice_messages import decode
 
     body = msg.get_body()
@@ -47,6 +54,8 @@ def _readable(msg: func.QueueMessage) -> "NoticeRef | None":
         return decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         why = "not UTF-8"
+    except MessageTooNew:
+        return TooNew(body.decode("utf-8"))
     except UnreadableMessage as error:
         why = str(error)
     log.warning("message_unreadable", why=why, message_id=msg.id, size=len(body))

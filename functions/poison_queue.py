@@ -21,11 +21,17 @@ def blueprint(app: "Callable[[], App]") -> func.Blueprint:
     @bp.function_name("poison_queue")
     @bp.queue_trigger(arg_name="msg", queue_name=f"{QUEUE}-poison", connection=CONNECTION)
     async def poison_queue(msg: func.QueueMessage) -> None:
+        from shared.hubs import deferred
         from shared.hubs.lifecycle import poisoned
+        from shared.hubs.message_text import TooNew
         from shared.hubs.messages import DueBatch
 
         message = readable(msg)
         if message is None:
+            return
+        if isinstance(message, TooNew):
+            # Whose hub it is about only its own release can tell, so that one may try it again.
+            await deferred.put_back(app(), app().queue, message, msg.expiration_time)
             return
         if isinstance(message, DueBatch):
             # Nobody's hub is at fault, and each row is in the due table still: it is handed over again.

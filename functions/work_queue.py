@@ -10,6 +10,7 @@ from shared import log
 
 if TYPE_CHECKING:
     from shared.app import App
+    from shared.hubs.message_text import TooNew
     from shared.hubs.messages import DueBatch
     from shared.hubs.model import Message
 
@@ -23,13 +24,18 @@ def blueprint(app: "Callable[[], App]") -> func.Blueprint:
     @bp.function_name("work_queue")
     @bp.queue_trigger(arg_name="msg", queue_name=QUEUE, connection=CONNECTION)
     async def work_queue(msg: func.QueueMessage) -> None:
+        from shared.hubs import deferred
         from shared.hubs.lifecycle import advance
+        from shared.hubs.message_text import TooNew
         from shared.hubs.messages import DueBatch
         from shared.hubs.ticks import drive
         from shared.steps import STEPS
 
         message = readable(msg)
         if message is None:
+            return
+        if isinstance(message, TooNew):
+            await deferred.put_back(app(), app().queue, message, msg.expiration_time)
             return
         if isinstance(message, DueBatch):
             with log.bound(message_id=msg.id):
@@ -41,15 +47,19 @@ def blueprint(app: "Callable[[], App]") -> func.Blueprint:
     return bp
 
 
-def readable(msg: func.QueueMessage) -> "Message | DueBatch | None":
-    """The message, or None after saying so in the log: an unreadable one is acknowledged, or it would come back."""
-    from shared.hubs.messages import UnreadableMessage, decode
+def readable(msg: func.QueueMessage) -> "Message | DueBatch | TooNew | None":
+    """The message, or None after saying so in the log: an unreadable one is acknowledged, or it would come back. One
+    that a newer release put is put back by the caller."""
+    from shared.hubs.message_text import TooNew
+    from shared.hubs.messages import MessageTooNew, UnreadableMessage, decode
 
     body = msg.get_body()
     try:
         return decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         why = "not UTF-8"
+    except MessageTooNew:
+        return TooNew(body.decode("utf-8"))
     except UnreadableMessage as error:
         why = str(error)
     log.warning("message_unreadable", why=why, message_id=msg.id, size=len(body))

@@ -6,6 +6,7 @@ HubletError
  +-- CapacityError     quota, size not available, allocation failed: stop, say what to change
  +-- UserError         a wrong request or specification: 4xx to the caller, never retried
  +-- FatalError        our bug or an impossible state: the hub fails, the evidence is kept
+ |    +-- RowTooNew    a newer release wrote it: nothing fails, it is looked at again later
  +-- ConcurrentUpdate  somebody else saved the row first: acknowledge and leave
 
 Each carries a stable `code` and a public sentence without secrets.
@@ -47,6 +48,14 @@ class UserError(HubletError):
 
 class FatalError(HubletError):
     """Cannot happen, or must not be tried again."""
+
+
+class RowTooNew(FatalError):
+    """A row that only a newer release than this one can read (shared/hubs/versions.py). Says nothing about the hub: no
+    worker may fail one for it, whoever meets it looks again later."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__("RowTooNew", f"{what} was written by a newer version of this app.")
 
 
 class ConcurrentUpdate(HubletError):

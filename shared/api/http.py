@@ -19,7 +19,8 @@ from shared.api import problems
 from shared.api.prefer import Waits
 from shared.api.problems import Mistake, Problem
 from shared.api.routes import PREFIX, Access, Route
-from shared.errors import CapacityError, ConcurrentUpdate, HubletError, RetryableError, UserError
+from shared.errors import CapacityError, ConcurrentUpdate, HubletError, RetryableError, RowTooNew, UserError
+from shared.hubs.versions import DEFERRED_S
 
 if TYPE_CHECKING:
     from shared.api.prices import PriceMemo
@@ -209,6 +210,10 @@ def as_problem(error: Exception) -> Problem:
     return Problem("InternalError", "The request failed because of a bug or an impossible state.")
 
 
+TOO_NEW = "This was written by a newer version of the service, and an older one answered. Nothing of it is lost."
+"""While a deployment is under way, or after a roll-back by more than one version."""
+
+
 def _of_hublet_error(error: HubletError) -> Problem:
     if isinstance(error, UserError):
         code = error.code if error.code in problems.CODES else "InvalidRequest"
@@ -224,6 +229,9 @@ def _of_hublet_error(error: HubletError) -> Problem:
         return Problem(code, error.message, fix=error.fix, retry_after_s=error.retry_after_s)
     if isinstance(error, CapacityError):
         return Problem("NoCapacity", error.message, fix=error.fix, retry_after_s=300)
+    if isinstance(error, RowTooNew):
+        log.error("row_too_new", detail=error.message)
+        return Problem("TemporarilyUnavailable", TOO_NEW, retry_after_s=DEFERRED_S)
     log.error("fatal_error", code=error.code, detail=error.message)
     return Problem("InternalError", "The request failed because of a bug or an impossible state.")
 

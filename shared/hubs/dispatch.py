@@ -9,6 +9,9 @@ from shared.hubs.ports import DueRow
 ROW_GRACE = timedelta(seconds=60)
 """How long a message may wait for its row: an accept has 15 s in all, so after this the row never comes."""
 
+PASS = "pass"  # noqa: S105 - no password
+"""The kind of a due row that is about a hub's next pass."""
+
 LONGEST_DELAY = timedelta(days=6)
 """Storage queues hide a message for at most 7 days
 (https://learn.microsoft.com/rest/api/storageservices/put-message)."""
@@ -33,7 +36,7 @@ def due_after(hub: Hub, now: datetime, delay_s: float, *, redrive_s: float = 60)
         hub_id=hub.id,
         owner=hub.owner,
         name=hub.name,
-        kind="pass",
+        kind=PASS,
         generation=hub.generation,
         pass_number=hub.pass_number,
     )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared import log
-from shared.errors import ConcurrentUpdate, HubletError, RetryableError
+from shared.errors import ConcurrentUpdate, HubletError, RetryableError, RowTooNew
 from shared.hubs import after_ready, placing, power, removal
 from shared.hubs.agenda import Rules
 from shared.hubs.deadlines import deadline_passed, overdue
@@ -39,6 +39,7 @@ from shared.hubs.goals import attempts_ended, begin_deletion, operation_ended, o
 from shared.hubs.model import Message, OperationStatus, Reason, StepName
 from shared.hubs.ports import IndexEntry
 from shared.hubs.states import CREATING, HubEvent, HubState
+from shared.hubs.versions import DEFERRED_S
 from shared.hubs.visit import Done, Step, Visit, Wait
 
 if TYPE_CHECKING:
@@ -48,9 +49,6 @@ LOOK_AGAIN_S = 5.0
 """Longest pause before a message whose row is not there yet is looked at again; the first ones are a second."""
 STORAGE_PAUSE_S = 30
 """After storage did not answer. It is nobody's bug, so it must not count towards poison and fail the hub."""
-
-DEFERRED_S = 600
-"""After a row that cannot be read, as a newer version's after a roll-back: somebody must act, no hub is failed."""
 
 RARER_WITH_AGE = 0.1
 LONGEST_PAUSE_S = 900.0
@@ -106,6 +104,8 @@ async def advance(app: "App", steps: Steps, message: Message) -> None:
         log.info("visit_lost_race", hub_id=hub.id, pass_number=hub.pass_number)
     except RetryableError as error:
         await _put_again(app, message, STORAGE_PAUSE_S, error)
+    except RowTooNew as error:  # its secrets, its owner's quota: as with the hub's own row, no hub is failed for it
+        await _put_again(app, message, DEFERRED_S, error)
 
 
 async def _fenced(app: "App", message: Message) -> Drop | LookAgain | Run | None:
@@ -226,7 +226,7 @@ async def _power_on(visit: Visit) -> Done | Wait:
     """Until the hub answers, or for as long as a start may take; then it is stopped again."""
     try:
         outcome = await power.ensure_answers(visit)
-    except ConcurrentUpdate:
+    except (ConcurrentUpdate, RowTooNew):
         raise
     except RetryableError as error:
         visit.remember(StepName.MACHINE, **{power.TROUBLE: error.message})
@@ -275,7 +275,7 @@ async def _run_step(visit: Visit, step: Step) -> Done | Wait:
         visit.record(replace(record, started_at=visit.now))
     try:
         outcome = await step.ensure(visit)
-    except ConcurrentUpdate:
+    except (ConcurrentUpdate, RowTooNew):
         raise
     except RetryableError as error:
         return _retry_later(visit, name, error)
@@ -336,7 +336,7 @@ async def _guard(visit: Visit, ensure: "power.Ensure") -> Done | Wait:
         if isinstance(outcome, Done):
             visit.no_condition(ACTION_NEEDED)
         return outcome
-    except ConcurrentUpdate:
+    except (ConcurrentUpdate, RowTooNew):
         raise
     except RetryableError as error:
         return _not_now(visit, error)
@@ -413,3 +413,5 @@ async def poisoned(app: "App", message: Message, cause: str) -> None:
         log.info("visit_lost_race", hub_id=hub.id)
     except RetryableError as error:
         await _put_again(app, message, STORAGE_PAUSE_S, error)
+    except RowTooNew as error:
+        await _put_again(app, message, DEFERRED_S, error)

@@ -3,20 +3,35 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-VERSION = 1
+from shared.hubs import versions
+
+VERSION = versions.WRITTEN
 
 MAX_COUNTER = 2**31 - 1
 """Generation, pass and sequence number are stored as 32-bit integers in rows."""
 
 _MAX_OWNER = 256
+_KIND = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]{0,39}", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?Z", re.ASCII)
 
 
 class UnreadableMessage(Exception):
-    """Not a message of this app's present version. The text says what is wrong, never what was in it."""
+    """Not a message that this release can read. The text says what is wrong, never what was in it."""
+
+
+class MessageTooNew(UnreadableMessage):
+    """A newer release put it: it is put back for one, not dropped (`deferred.put_back`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TooNew:
+    """What a trigger found instead of a message it can read: the text as it came."""
+
+    text: str = field(repr=False)
 
 
 # ------------------------------------------------------------------ writing
@@ -41,7 +56,7 @@ def within(text: str, max_bytes: int) -> None:
 
 
 def document_of(text: str, max_bytes: int) -> dict[str, Any]:
-    """The JSON object of this version. Raises UnreadableMessage."""
+    """The JSON object, of a version this release reads. Raises UnreadableMessage, MessageTooNew."""
     within(text, max_bytes)
     try:
         document = json.loads(text, object_pairs_hook=_no_duplicates)
@@ -49,14 +64,35 @@ def document_of(text: str, max_bytes: int) -> dict[str, Any]:
         raise UnreadableMessage("not JSON") from None
     if not isinstance(document, dict):
         raise UnreadableMessage("not a JSON object")
-    if document.get("v") != VERSION or isinstance(document.get("v"), bool):
+    version = document.get("v")
+    if not versions.is_version(version):
         raise UnreadableMessage("unknown version")
+    if versions.too_new(version):
+        raise MessageTooNew("a newer version")
     return document
 
 
-def exactly(document: Mapping[str, Any], fields: Iterable[str]) -> None:
-    """Raises UnreadableMessage unless the document has these fields and no other."""
-    if set(document) != set(fields):
+def of_known_kind(document: Mapping[str, Any], kinds: Iterable[str]) -> str | None:
+    """The kind, None when it names none. Raises MessageTooNew for one that a newer release must have added."""
+    if "kind" not in document:
+        return None
+    kind = document["kind"]
+    if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+        raise UnreadableMessage("kind is malformed")
+    if kind not in kinds:
+        raise MessageTooNew("an unknown kind")
+    return kind
+
+
+def is_newer(document: Mapping[str, Any]) -> bool:
+    """Whether the next release put it: then it may have fields that this one does not know."""
+    return bool(document["v"] > VERSION)
+
+
+def fields_of(document: Mapping[str, Any], fields: Iterable[str], *, newer: bool) -> None:
+    """Raises UnreadableMessage unless the document has these fields, and no other if it is not a newer release's."""
+    expected = set(fields)
+    if not expected <= set(document) or (not newer and set(document) != expected):
         raise UnreadableMessage("unexpected or missing fields")
 
 

@@ -5,8 +5,8 @@ from the hub's row. A due batch (`kind: due`) names many due rows for a worker t
 one of these is `UnreadableMessage`: the trigger logs and acknowledges it, because a body that cannot be read today
 cannot be read at the fifth delivery either.
 
-A version of this app that does not know due batches drops one it meets in the same way. That loses nothing: each of its
-rows stands 90 s later in the due table as well (`ticks.tick` moved it) and is handed over once more then.
+A message of the next release may have more fields, which are ignored: it says nothing that the row does not say. One of
+a release further ahead, or of a kind nobody knows yet, is `MessageTooNew`: the trigger puts it back as it came.
 """
 
 import re
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.hubs import message_text as texts
-from shared.hubs.message_text import MAX_COUNTER, VERSION, UnreadableMessage
+from shared.hubs.message_text import MAX_COUNTER, VERSION, MessageTooNew, UnreadableMessage
 from shared.hubs.model import Message
 from shared.hubs.ports import DueRow
 
@@ -24,6 +24,7 @@ __all__ = [
     "MAX_BYTES",
     "MAX_COUNTER",
     "DueBatch",
+    "MessageTooNew",
     "UnreadableMessage",
     "decode",
     "encode",
@@ -105,12 +106,14 @@ def _row_document(row: DueRow) -> dict[str, Any]:
 
 
 def decode(text: str) -> Message | DueBatch:
-    """Raises UnreadableMessage for anything but one well-formed message of this version."""
+    """Raises UnreadableMessage for anything but one well-formed message of this release or the next, and MessageTooNew
+    (one of those) for what a newer one put."""
     document = texts.document_of(text, MAX_BATCH_BYTES)
-    if document.get("kind") == _DUE:
-        return _batch(document)
+    newer = texts.is_newer(document)
+    if texts.of_known_kind(document, (_DUE,)) == _DUE:
+        return _batch(document, newer=newer)
     texts.within(text, MAX_BYTES)
-    texts.exactly(document, _FIELDS)
+    texts.fields_of(document, _FIELDS, newer=newer)
     name = texts.matching(document, "name", _NAME)
     hub_id = texts.matching(document, "hubId", _HUB_ID)
     if hub_id.rpartition("-")[0] != name:
@@ -125,20 +128,20 @@ def decode(text: str) -> Message | DueBatch:
     )
 
 
-def _batch(document: dict[str, Any]) -> DueBatch:
-    texts.exactly(document, _BATCH_FIELDS)
+def _batch(document: dict[str, Any], *, newer: bool) -> DueBatch:
+    texts.fields_of(document, _BATCH_FIELDS, newer=newer)
     rows = document["rows"]
     if not isinstance(rows, list) or not rows:
         raise UnreadableMessage("rows is malformed")
-    return DueBatch(tuple(_row(row) for row in rows))
+    return DueBatch(tuple(_row(row, newer=newer) for row in rows))
 
 
-def _row(document: object) -> DueRow:
+def _row(document: object, *, newer: bool) -> DueRow:
     """Names are taken as they come: one that no hub can have is not found, and its row forgotten. If it made the whole
     batch unreadable, the other rows would come back with it every 90 s, for ever."""
     if not isinstance(document, dict):
         raise UnreadableMessage("a row is no JSON object")
-    texts.exactly(document, _ROW_FIELDS)
+    texts.fields_of(document, _ROW_FIELDS, newer=newer)
     return DueRow(
         at=texts.time(document, "at"),
         hub_id=texts.short_text(document, "hubId", _MAX_TEXT),

@@ -361,7 +361,8 @@ class Life:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hub:
-    """The truth about one hub. `etag` belongs to the stored row it was read from; None = not stored yet."""
+    """The truth about one hub. `etag` belongs to the stored row it was read from; None = not stored yet. `carried` is
+    storage's own: what a newer release wrote into that row and this one does not know."""
 
     owner: str
     name: str
@@ -400,6 +401,7 @@ class Hub:
     next_look_at: datetime | None = None
     event_seq: int = 0
     etag: str | None = None
+    carried: object = field(default=None, repr=False)
 
     # ---- names in Azure: all derive from the hub id and the attempt ----
     @property

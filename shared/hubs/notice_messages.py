@@ -27,9 +27,10 @@ def encode(ref: NoticeRef) -> str:
 
 
 def decode(text: str) -> NoticeRef:
-    """Raises UnreadableMessage (shared/hubs/message_text.py)."""
+    """Raises UnreadableMessage, MessageTooNew (shared/hubs/message_text.py)."""
     document = texts.document_of(text, MAX_BYTES)
-    texts.exactly(document, _FIELDS)
+    texts.of_known_kind(document, ())
+    texts.fields_of(document, _FIELDS, newer=texts.is_newer(document))
     return NoticeRef(
         owner=texts.owner(document),
         hub_id=texts.short_text(document, "hubId", _MAX_HUB_ID),

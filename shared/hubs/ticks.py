@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from shared import log
 from shared.errors import HubletError, RetryableError
 from shared.hubs import handout
-from shared.hubs.dispatch import work_message
+from shared.hubs.dispatch import PASS, work_message
 from shared.hubs.model import Hub
 from shared.hubs.ports import DueRow
 
@@ -30,7 +30,8 @@ HANDED_OVER_AGAIN = timedelta(seconds=90)
 this one, when a visit has had a minute."""
 
 UNREADABLE_AGAIN = timedelta(minutes=10)
-"""A due row whose hub cannot be read moves on by this much: somebody must act, and the log says so each time."""
+"""A due row whose hub cannot be read, or of a kind that only a newer release knows, moves on by this much: somebody
+must act, and the log says so each time."""
 
 
 # ------------------------------------------------------------------ the timer
@@ -96,6 +97,9 @@ async def _drive(app: "App", row: DueRow) -> _Then:
             return _Then.FORGOTTEN
         if row.kind == handout.ERASE:
             return await _erase(app, hub, row)
+        if row.kind != PASS:
+            log.warning("due_row_of_unknown_kind", hub_id=row.hub_id, kind=row.kind)
+            return _Then.PUT_OFF  # a newer release's
         if not matches(row, hub):
             return _Then.FORGOTTEN
         await app.queue.put(replace(work_message(hub, app.clock.now()), pass_number=row.pass_number))

@@ -69,7 +69,7 @@ class BillingTable(Table):
             self._work.rows_examined += len(page)
             yield [Row(self._rows[key], "e") for key in page if _wanted(key[1], keys)]
 
-    async def upsert(self, entity: Entity) -> str:
+    async def upsert(self, entity: Entity, *, merge: bool = False) -> str:
         self._work.requests.append("upsert")
         self._put(entity)
         return "e"

@@ -17,7 +17,7 @@ from shared.adapters.storage.due import FIRST_LOOK_BACK, LATE
 from shared.adapters.storage.keys import timestamp
 from shared.adapters.storage.table import Row
 from shared.clock import Clock
-from shared.errors import ConcurrentUpdate, FatalError, RetryableError
+from shared.errors import ConcurrentUpdate, FatalError, RetryableError, RowTooNew
 from shared.hubs import messages
 from shared.hubs.messages import DueBatch
 from shared.hubs.model import Event, Hub, Message, Notice, Operation
@@ -138,6 +138,8 @@ class FakeHubStore:
     async def get(self, owner: str, name: str) -> Hub | None:
         self.tape.begin("hubs.get")
         if (code := self.unreadable.get((owner, name))) is not None:
+            if code == "RowTooNew":
+                raise RowTooNew("The row of the hub")
             raise FatalError(code, "The row of the hub cannot be read.")
         return self.hubs.get((owner, name))
 
@@ -311,19 +313,30 @@ class FakeOutbox:
 
 
 @dataclass(frozen=True)
+class QueuedText:
+    """A message nobody could read yet, as it was put back."""
+
+    text: str
+    visible_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
 class QueuedNotice:
     ref: NoticeRef
     visible_at: datetime
 
 
 class FakeNoticeQueue:
-    """`NoticeQueue` in virtual time. `sent` is every message ever put, `waiting` what nobody has taken yet."""
+    """`NoticeQueue` in virtual time. `sent` is every message ever put, `waiting` what nobody has taken yet, `back` the
+    texts that were put back."""
 
     def __init__(self, clock: Clock, tape: Tape | None = None) -> None:
         self.tape = tape or Tape()
         self._clock = clock
         self.sent: list[QueuedNotice] = []
         self.waiting: list[QueuedNotice] = []
+        self.back: list[QueuedText] = []
 
     async def put(self, ref: NoticeRef, *, delay_s: float = 0) -> None:
         self.tape.begin("notices.put")
@@ -331,6 +344,15 @@ class FakeNoticeQueue:
         self.sent.append(queued)
         self.waiting.append(queued)
         self.tape.wrote("notices.put")
+
+    async def put_back(self, text: str, *, delay_s: float, life_s: float) -> None:
+        self.tape.begin("notices.put_back")
+        self.back.append(_put_back(self._clock, text, delay_s, life_s))
+        self.tape.wrote("notices.put_back")
+
+    def take_text(self) -> str | None:
+        """As FakeQueue.take_text."""
+        return _take_text(self._clock, self.back)
 
     def next_visible_at(self) -> datetime | None:
         """When the next message can be taken (maybe already); None when nothing waits."""
@@ -385,7 +407,8 @@ class Queued:
 
 
 class FakeQueue:
-    """`WorkQueue` in virtual time. `sent` is every message ever put, `waiting` what nobody has taken yet.
+    """`WorkQueue` in virtual time. `sent` is every message ever put, `waiting` what nobody has taken yet, `back` the
+    texts that were put back.
 
     Due rows go through the text of their messages, so that many of them are as many messages as on the real queue."""
 
@@ -394,6 +417,7 @@ class FakeQueue:
         self._clock = clock
         self.sent: list[Queued] = []
         self.waiting: list[Queued] = []
+        self.back: list[QueuedText] = []
 
     async def put(self, message: Message, *, delay_s: float = 0) -> None:
         self.tape.begin("queue.put")
@@ -405,6 +429,15 @@ class FakeQueue:
         for text in messages.encode_due(rows):
             self._put(messages.decode(text), self._clock.now())
             self.tape.wrote("queue.put_due")
+
+    async def put_back(self, text: str, *, delay_s: float, life_s: float) -> None:
+        self.tape.begin("queue.put_back")
+        self.back.append(_put_back(self._clock, text, delay_s, life_s))
+        self.tape.wrote("queue.put_back")
+
+    def take_text(self) -> str | None:
+        """Takes a text that was put back, once it is visible and while it lives; None when there is none."""
+        return _take_text(self._clock, self.back)
 
     def _put(self, message: Message | DueBatch, visible_at: datetime) -> None:
         queued = Queued(message, visible_at)
@@ -490,6 +523,21 @@ def _hour(moment: datetime) -> datetime:
 
 def _visible_at(clock: Clock, delay_s: float) -> datetime:
     return clock.now() + timedelta(seconds=max(0.0, delay_s))
+
+
+def _put_back(clock: Clock, text: str, delay_s: float, life_s: float) -> QueuedText:
+    assert life_s > delay_s, "storage refuses a message that is gone before it is visible"
+    return QueuedText(text, _visible_at(clock, delay_s), _visible_at(clock, life_s))
+
+
+def _take_text(clock: Clock, back: list[QueuedText]) -> str | None:
+    now = clock.now()
+    back[:] = [queued for queued in back if queued.expires_at > now]
+    visible = sorted((queued for queued in back if queued.visible_at <= now), key=lambda queued: queued.visible_at)
+    if not visible:
+        return None
+    back.remove(visible[0])
+    return visible[0].text
 
 
 class FakeLogs:

@@ -69,9 +69,10 @@ def with_row(**changes: Any) -> str:
 @pytest.mark.parametrize(
     "text",
     [
-        altered(v=2),
+        altered(v=0),
         altered(v=True),
-        altered(kind="later"),
+        altered(kind=""),
+        altered(kind=7),
         altered(extra=1),
         altered(rows=[]),
         altered(rows={}),
@@ -113,7 +114,7 @@ def test_a_reference_that_is_written_is_read(at: datetime, seq: int, owner: str)
 @pytest.mark.parametrize(
     "changes",
     [
-        {"v": 2},
+        {"v": 0},
         {"owner": ""},
         {"owner": "a\nb"},
         {"hubId": 7},

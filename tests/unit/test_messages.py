@@ -65,7 +65,10 @@ def altered(**changes: object) -> str:
 @pytest.mark.parametrize(
     "text",
     [
-        altered(v=2),
+        altered(v=0),
+        altered(v=-1),
+        altered(v=10_001),
+        altered(v=1.0),
         altered(v=True),
         altered(v="1"),
         altered(extra=1),

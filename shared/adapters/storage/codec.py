@@ -1,8 +1,9 @@
 """Records of the domain to rows and back. A row is a JSON document next to a few columns that people and queries read.
 
-`v` is the schema version of a row. Fields that a document lacks take their default, fields and properties nobody knows
-are ignored: an older and a newer version of the app can run side by side for the length of a deployment. A row of a
-higher `v` is refused, because only a change that the older version would destroy raises it.
+`v` is the version of a row's format (shared/hubs/versions.py). Fields that a document lacks take their default, rows of
+older releases are migrated (migrations.py), and what a newer one added is kept beside the record and saved with it
+(carried.py): releases can run side by side for the length of a deployment, and one can be rolled back. A row of a `v`
+that is more than one ahead is refused with RowTooNew, because this release would destroy it.
 """
 
 import json
@@ -12,18 +13,24 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.storage import documents, keys
+from shared.adapters.storage import carried, documents, keys, migrations
+from shared.adapters.storage.carried import Carried
 from shared.adapters.storage.table import Entity, Row
-from shared.errors import FatalError
+from shared.errors import FatalError, RowTooNew
+from shared.hubs import versions
 from shared.hubs.model import Event, Hub, Notice, Operation
 from shared.hubs.ports import Gone, Idempotency, Quota
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = versions.WRITTEN
 _HANDLE = "handle"
 """The handle of a long operation has properties of its own: it may be longer than all the rest of the hub."""
+
+_HUB_COLUMNS = frozenset({"hubId", "state", "goal", "generation", "pass", "updatedAt", "deletedAt"})
+_QUOTA_COLUMNS = frozenset({"hubs"})
+_OPERATION_COLUMNS = frozenset({"status", "createdAt", "endedAt"})
 
 
 # ------------------------------------------------------------------ documents
@@ -57,21 +64,46 @@ def from_json[T](kind: type[T], document: object, what: str) -> T:
     return value
 
 
-def entity(partition: str, row: str, document: object, **columns: str | int) -> Entity:
+def with_remainder[T](
+    kind: type[T], document: Any, what: str, row: Row, known: frozenset[str], leave_out: Mapping[str, Any]
+) -> tuple[T, Carried | None]:
+    """The record and what of its row this release does not know. Takes unknown fields out of `document`."""
+    from pydantic import ValidationError
+
+    any_kind: Any = kind
+    fields: tuple[Any, ...] = ()
+    try:
+        value: T = _adapter(any_kind).validate_python(document, extra="forbid")
+    except ValidationError as refusal:
+        taken = carried.take(document, refusal)
+        value = from_json(kind, document, what)
+        fields = carried.placed(taken, lambda: to_json(kind, value, leave_out=leave_out))
+    return value, carried.remainder(row.values, known, fields)
+
+
+def entity(partition: str, row: str, document: object, *, kept: Carried | None = None, **columns: str | int) -> Entity:
+    """`kept`: what the row had that this release does not know. It changes `document` then."""
+    if kept is not None and isinstance(document, dict):
+        kept.into(document)
     return {
+        **(kept.columns if kept else {}),
         "PartitionKey": partition,
         "RowKey": row,
-        "v": SCHEMA_VERSION,
+        "v": kept.version if kept else SCHEMA_VERSION,
         **columns,
         **documents.split(documents.to_text(document)),
     }
 
 
+def check_version(row: Row, what: str) -> None:
+    """Raises RowTooNew."""
+    if versions.too_new(row.values.get("v")):
+        raise RowTooNew(what)
+
+
 def document_of(row: Row, what: str) -> Any:
     """Raises FatalError `RowUnreadable` or `RowTooNew`."""
-    version = row.values.get("v")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise FatalError("RowTooNew", f"{what} was written by a newer version of this app.")
+    check_version(row, what)
     text = documents.join(row.values)
     try:
         return json.loads(text or "")
@@ -87,14 +119,18 @@ def hub_entity(hub: Hub) -> Entity:
     made = entity(
         keys.owner_partition(hub.owner),
         keys.hub(hub.name),
-        to_json(Hub, hub, leave_out={"etag": True, "operation": {"handle"}}),
+        to_json(Hub, hub, leave_out=_HUB_LEAVES_OUT),
+        kept=carried.of(hub.carried),
         **_hub_columns(hub),
     )
     return {**made, **_handle(hub)}
 
 
+_HUB_LEAVES_OUT: Mapping[str, Any] = {"etag": True, "carried": True, "operation": {"handle"}}
+
+
 def hub_from(row: Row) -> Hub:
-    return replace(_hub(row), etag=row.etag)
+    return _hub(row, row.etag)
 
 
 def gone_entity(gone: Gone) -> Entity:
@@ -103,14 +139,15 @@ def gone_entity(gone: Gone) -> Entity:
     return entity(
         keys.owner_partition(hub.owner),
         keys.gone(hub.id),
-        to_json(Hub, hub, leave_out={"etag": True}),
+        to_json(Hub, hub, leave_out=_HUB_LEAVES_OUT),
+        kept=carried.of(hub.carried),
         deletedAt=keys.timestamp(gone.deleted_at),
         **_hub_columns(hub),
     )
 
 
 def gone_from(row: Row) -> Gone:
-    hub = _hub(row)
+    hub = _hub(row, None)
     return Gone(hub=hub, deleted_at=time_from(row, "deletedAt"))
 
 
@@ -129,12 +166,21 @@ def _handle(hub: Hub) -> dict[str, str]:
     return documents.split(hub.operation.handle, _HANDLE) if hub.operation else {}
 
 
-def _hub(row: Row) -> Hub:
+def _hub(row: Row, etag: str | None) -> Hub:
     what = f"Hub row {row.key}"
     document = document_of(row, what)
-    if isinstance(document, dict) and isinstance(document.get("operation"), dict):
-        document["operation"]["handle"] = documents.join(row.values, _HANDLE) or ""
-    return from_json(Hub, document, what)
+    if isinstance(document, dict):
+        document = migrations.up_to_date(version_of(row), document)
+        if isinstance(document.get("operation"), dict):
+            document["operation"]["handle"] = documents.join(row.values, _HANDLE) or ""
+    hub, kept = with_remainder(Hub, document, what, row, _HUB_COLUMNS, _HUB_LEAVES_OUT)
+    return replace(hub, etag=etag, carried=kept)
+
+
+def version_of(row: Row) -> int:
+    """A row that says none is as old as can be."""
+    version = row.values.get("v")
+    return version if isinstance(version, int) else versions.OLDEST
 
 
 def time_from(row: Row, name: str) -> datetime:
@@ -173,12 +219,14 @@ def notice_from(row: Row) -> Notice:
     return from_json(Notice, document_of(row, "A notice"), "A notice")
 
 
-def operation_entity(owner: str, operation: Operation) -> Entity:
+def operation_entity(owner: str, operation: Operation, kept: Carried | None = None) -> Entity:
+    """`kept`: what the row it replaces had that this release does not know (`operation_remainder`)."""
     ended = {} if operation.ended_at is None else {"endedAt": keys.timestamp(operation.ended_at)}
     return entity(
         keys.owner_partition(owner),
         keys.operation(operation.hub_id, operation.generation),
         to_json(Operation, operation),
+        kept=kept,
         status=str(operation.status),
         createdAt=keys.timestamp(operation.created_at),
         **ended,
@@ -189,16 +237,26 @@ def operation_from(row: Row) -> Operation:
     return from_json(Operation, document_of(row, "An operation"), "An operation")
 
 
+def operation_remainder(row: Row) -> Carried | None:
+    """Raises FatalError `RowUnreadable` or `RowTooNew`."""
+    what = "An operation"
+    return with_remainder(Operation, document_of(row, what), what, row, _OPERATION_COLUMNS, {})[1]
+
+
 def quota_entity(quota: Quota) -> Entity:
     document = {"hubs": dict(quota.hubs), "spent": dict(quota.spent)}
-    return entity(keys.owner_partition(quota.owner), keys.QUOTA, document, hubs=len(quota.hubs))
+    kept = carried.of(quota.carried)
+    return entity(keys.owner_partition(quota.owner), keys.QUOTA, document, kept=kept, hubs=len(quota.hubs))
 
 
 def quota_from(owner: str, row: Row | None) -> Quota:
     if row is None:
         return Quota(owner=owner)
-    quota = from_json(Quota, {**document_of(row, "A quota row"), "owner": owner}, "A quota row")
-    return replace(quota, etag=row.etag)
+    document = {**document_of(row, "A quota row"), "owner": owner}
+    quota, kept = with_remainder(
+        Quota, document, "A quota row", row, _QUOTA_COLUMNS, {"owner": True, "etag": True, "carried": True}
+    )
+    return replace(quota, etag=row.etag, carried=kept)
 
 
 def idempotency_entity(owner: str, record: Idempotency) -> Entity:

@@ -1,12 +1,14 @@
 """Table `hubs`: the truth about hubs, one partition per owner, one transaction per change."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from shared import log
 from shared.adapters.storage import codec, keys, quotas, retention
+from shared.adapters.storage.carried import Carried
 from shared.adapters.storage.client import StorageClients
 from shared.adapters.storage.errors import TransactionRefused
 from shared.adapters.storage.quota_memo import QuotaMemo
@@ -139,12 +141,13 @@ class TableHubStore:
 
     # ---- change ----
     async def commit(self, change: HubChange) -> Hub:
-        """One request. Raises IdempotencyKeyTaken, and ConcurrentUpdate, also when an event's number was used by
+        """One request; for a hub in whose row a newer release wrote, one more before it for each operation. Raises
+        IdempotencyKeyTaken, and ConcurrentUpdate, also when an event's number was used by
         somebody else."""
         hub = change.hub
         writes = [
             Write(Verb.REPLACE, codec.hub_entity(hub), _HUB, _etag_of(hub)),
-            *_operation_writes(change, Verb.UPSERT),
+            *_operation_writes(change, Verb.UPSERT, await self._unknown_of_operations(change)),
             *_telling_writes(change),
             *_idempotency_writes(change),
         ]
@@ -161,13 +164,15 @@ class TableHubStore:
         hub = change.hub
         partition = keys.owner_partition(hub.owner)
         self._quotas.forget(hub.owner)
+        unknown = await self._unknown_of_operations(change)
         for _ in range(_BURY_TRIES):
             # Deleting a row that is not there fails the whole transaction, so look first.
             quota_row, secret = await asyncio.gather(
                 self._table.get(partition, keys.QUOTA),
                 self._table.get(partition, keys.secret(hub.id), select=("PartitionKey", "RowKey")),
             )
-            writes = _bury_writes(change, codec.quota_from(hub.owner, quota_row), has_secret=secret is not None)
+            quota = codec.quota_from(hub.owner, quota_row)
+            writes = _bury_writes(change, quota, unknown, has_secret=secret is not None)
             try:
                 await self._table.transact(writes)
                 return
@@ -186,6 +191,19 @@ class TableHubStore:
         """A scan of the keys and times of the whole table, and one request for each 100 rows of an owner's: for the
         hourly audit only, and rarer is fine."""
         return await retention.forget_old(self._table, now)
+
+    async def _unknown_of_operations(self, change: HubChange) -> Mapping[str, Carried]:
+        """What a newer release wrote into the rows of these operations, by their ids. It writes an operation in one
+        transaction with its hub, so a hub's row that carries nothing says that there is nothing to look for."""
+        if change.hub.carried is None:
+            return {}
+        partition = keys.owner_partition(change.hub.owner)
+        found: dict[str, Carried] = {}
+        for operation in change.operations:
+            row = await self._table.get(partition, keys.operation(operation.hub_id, operation.generation))
+            if row is not None and (kept := codec.operation_remainder(row)) is not None:
+                found[operation.id] = kept
+        return found
 
     async def _range(self, owner: str, prefix: str) -> Sequence[Row]:
         partition = keys.owner_partition(owner)
@@ -206,10 +224,13 @@ def _etag_of(hub: Hub) -> str:
     return hub.etag
 
 
-def _operation_writes(change: HubChange, verb: Verb) -> list[Write]:
+def _operation_writes(
+    change: HubChange, verb: Verb, unknown: Mapping[str, Carried] = MappingProxyType({})
+) -> list[Write]:
     """A transaction may name a row once: the last word about an operation counts."""
     last = {operation.id: operation for operation in change.operations}
-    return [Write(verb, codec.operation_entity(change.hub.owner, operation), _OPERATION) for operation in last.values()]
+    entities = (codec.operation_entity(change.hub.owner, last[found], unknown.get(found)) for found in last)
+    return [Write(verb, entity, _OPERATION) for entity in entities]
 
 
 def _telling_writes(change: HubChange) -> list[Write]:
@@ -231,14 +252,14 @@ def _quota_write(quota: Quota) -> Write:
     return Write(verb, codec.quota_entity(quota), _QUOTA, quota.etag)
 
 
-def _bury_writes(change: HubChange, quota: Quota, *, has_secret: bool) -> list[Write]:
+def _bury_writes(change: HubChange, quota: Quota, unknown: Mapping[str, Carried], *, has_secret: bool) -> list[Write]:
     hub = change.hub
     row = {"PartitionKey": keys.owner_partition(hub.owner), "RowKey": keys.hub(hub.name)}
     gone = Gone(hub=hub, deleted_at=max(hub.updated_at, hub.state_since))
     writes = [
         Write(Verb.DELETE, row, _HUB, _etag_of(hub)),
         Write(Verb.UPSERT, codec.gone_entity(gone), _GONE),
-        *_operation_writes(change, Verb.UPSERT),
+        *_operation_writes(change, Verb.UPSERT, unknown),
         *_telling_writes(change),
         *_idempotency_writes(change),
     ]

@@ -13,7 +13,8 @@ _PARTITION = "hub"
 
 
 class TableHubIndex:
-    """`HubIndex` on Table Storage. The last writer wins: a row says only what `hubs` says too."""
+    """`HubIndex` on Table Storage. The last writer wins: a row says only what `hubs` says too. Columns that a newer
+    release added stay, whatever `v` says then."""
 
     def __init__(self, storage: StorageClients) -> None:
         self._table = Table(storage, TABLE)
@@ -28,7 +29,8 @@ class TableHubIndex:
                 "owner": entry.owner,
                 "name": entry.name,
                 "state": entry.state,
-            }
+            },
+            merge=True,
         )
 
     async def find(self, hub_id: str) -> IndexEntry | None:

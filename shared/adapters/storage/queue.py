@@ -22,13 +22,14 @@ class Queue:
         self._clients = clients
         self._name = name
 
-    async def put(self, text: str, *, delay_s: float = 0) -> None:
-        """Visible after `delay_s` seconds, rounded up, at most 7 days. After a RetryableError the message may be there
-        or not."""
+    async def put(self, text: str, *, delay_s: float = 0, life_s: float | None = None) -> None:
+        """Visible after `delay_s` seconds, rounded up, at most 7 days; gone after `life_s` (None = never), which must
+        be longer. After a RetryableError the message may be there or not."""
         client: QueueClient = self._clients.queue_client(self._name)
         hidden = min(MAX_DELAY_S, max(0, math.ceil(delay_s)))
+        life = _NEVER if life_s is None else max(hidden + 1, math.ceil(life_s))
         await self._clients.call(
             f"queue {self._name}",
-            lambda: client.send_message(text, visibility_timeout=hidden, time_to_live=_NEVER),
+            lambda: client.send_message(text, visibility_timeout=hidden, time_to_live=life),
             create=lambda: client.create_queue(),
         )

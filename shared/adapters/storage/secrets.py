@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.adapters.storage import codec, documents, keys
+from shared.adapters.storage import carried, codec, documents, keys
 from shared.adapters.storage.client import StorageClients
 from shared.adapters.storage.errors import RowExists
 from shared.adapters.storage.hub_table import TABLE
@@ -18,6 +18,7 @@ from shared.hubs.ports import HubSecrets
 from shared.settings import SealKey
 
 _SEALED = "sealed_"
+_LEFT_OUT = {"etag": True, "carried": True}
 
 
 class SealedSecretStore:
@@ -49,30 +50,35 @@ class SealedSecretStore:
         return replace(secrets, etag=etag)
 
     def _seal(self, owner: str, hub_id: str, secrets: HubSecrets) -> Entity:
-        fields = codec.to_json(HubSecrets, secrets, leave_out={"etag": True})
+        kept = carried.of(secrets.carried)
+        fields = codec.to_json(HubSecrets, secrets, leave_out=_LEFT_OUT)
+        if kept is not None:
+            kept.into(fields)
         sealed = {
             f"{_SEALED}{name}": self._sealer.seal(documents.to_text(value), hub_id=hub_id, field=name)
             for name, value in fields.items()
         }
         return {
+            **(kept.columns if kept else {}),
             "PartitionKey": keys.owner_partition(owner),
             "RowKey": keys.secret(hub_id),
-            "v": codec.SCHEMA_VERSION,
+            "v": kept.version if kept else codec.SCHEMA_VERSION,
             **sealed,
         }
 
     def _open(self, hub_id: str, row: Row) -> HubSecrets:
-        fields = {
-            name.removeprefix(_SEALED): value
-            for name, value in row.values.items()
-            if name.startswith(_SEALED) and isinstance(value, str)
-        }
+        what = _what(hub_id)
+        codec.check_version(row, what)
+        columns = frozenset(name for name in row.values if name.startswith(_SEALED))
+        fields = {name.removeprefix(_SEALED): value for name in columns if isinstance(value := row.values[name], str)}
         opened = {name: self._sealer.open(value, hub_id=hub_id, field=name) for name, value in fields.items()}
         try:
             document = {name: json.loads(text) for name, text in opened.items()}
         except ValueError:
-            raise FatalError("RowUnreadable", f"{_what(hub_id)} cannot be read.") from None
-        return replace(codec.from_json(HubSecrets, document, _what(hub_id)), etag=row.etag)
+            raise FatalError("RowUnreadable", f"{what} cannot be read.") from None
+        # What a newer release added was opened too: it is sealed anew with the rest, under the newest key.
+        secrets, kept = codec.with_remainder(HubSecrets, document, what, row, columns, _LEFT_OUT)
+        return replace(secrets, etag=row.etag, carried=kept)
 
 
 def _what(hub_id: str) -> str:

@@ -144,12 +144,14 @@ class Table:
         client = self._client()
         return await self._write(client, what, lambda: client.create_entity(entity))
 
-    async def upsert(self, entity: Entity) -> str:
-        """Replaces the row or makes it; for rows that the last writer may have."""
+    async def upsert(self, entity: Entity, *, merge: bool = False) -> str:
+        """Replaces the row or makes it; for rows that the last writer may have. `merge` leaves columns that `entity`
+        does not name as they are."""
         from azure.data.tables import UpdateMode
 
         client = self._client()
-        return await self._write(client, self._what, lambda: client.upsert_entity(entity, mode=UpdateMode.REPLACE))
+        mode = UpdateMode.MERGE if merge else UpdateMode.REPLACE
+        return await self._write(client, self._what, lambda: client.upsert_entity(entity, mode=mode))
 
     async def replace(self, entity: Entity, etag: str, what: str) -> str:
         """Returns the new ETag. Raises ConcurrentUpdate when the row changed or is gone."""

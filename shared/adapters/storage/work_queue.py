@@ -26,3 +26,7 @@ class StorageWorkQueue:
         """One request for some 250 rows; none for no row. After a RetryableError any of the messages may be there."""
         for text in messages.encode_due(rows):
             await self._queue.put(text)
+
+    async def put_back(self, text: str, *, delay_s: float, life_s: float) -> None:
+        """One request; the text goes as it came."""
+        await self._queue.put(text, delay_s=delay_s, life_s=life_s)

@@ -11,12 +11,13 @@ from shared.hubs.model import Event, Hub, Message, Notice, Operation
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
     """An owner's hubs by name -> hub id, and what hubs that are gone have cost, US dollars by month (`2026-11`).
-    `etag` None = no row yet."""
+    `etag` None = no row yet. `carried` is storage's own, as a hub's."""
 
     owner: str
     hubs: Mapping[str, str] = field(default_factory=dict)
     spent: Mapping[str, float] = field(default_factory=dict)
     etag: str | None = None
+    carried: object = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +151,9 @@ class NoticeQueue(Protocol):
     """Queue `hub-notify`."""
 
     async def put(self, ref: NoticeRef, *, delay_s: float = 0) -> None: ...
+    async def put_back(self, text: str, *, delay_s: float, life_s: float) -> None:
+        """As `WorkQueue.put_back`."""
+        ...
 
 
 class Sink(Protocol):
@@ -184,6 +188,11 @@ class WorkQueue(Protocol):
     async def put_due(self, rows: "Sequence[DueRow]") -> None:
         """One message for some 250 due rows (as many messages as their size needs): a worker drives each of them.
         `rows` as they will stand in the due table, where the worker looks for them. No rows = no message."""
+        ...
+
+    async def put_back(self, text: str, *, delay_s: float, life_s: float) -> None:
+        """A message this release cannot read yet, as it came: visible after `delay_s`, gone after `life_s` (longer than
+        `delay_s`) if nobody took it. Twice = two messages."""
         ...
 
 
@@ -231,7 +240,8 @@ class LogStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubSecrets:
-    """Everything secret of one hub; stored sealed. Private keys in OpenSSH PEM, public keys in one line."""
+    """Everything secret of one hub; stored sealed. Private keys in OpenSSH PEM, public keys in one line. `carried` is
+    storage's own, as a hub's."""
 
     host_private_key: str = field(repr=False)
     host_public_key: str
@@ -251,6 +261,7 @@ class HubSecrets:
     handed_out: Mapping[str, datetime] = field(default_factory=dict)
     handed_to: Mapping[str, str] = field(default_factory=dict)
     etag: str | None = None
+    carried: object = field(default=None, repr=False)
 
 
 class SecretStore(Protocol):

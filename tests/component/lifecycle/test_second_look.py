@@ -8,10 +8,11 @@ import pytest
 
 from shared.errors import FatalError, RetryableError
 from shared.hubs.dispatch import due_after, work_message
-from shared.hubs.lifecycle import DEFERRED_S, advance
+from shared.hubs.lifecycle import advance
 from shared.hubs.model import StepName
 from shared.hubs.ports import ResourceRef
 from shared.hubs.states import HubState
+from shared.hubs.versions import DEFERRED_S
 from shared.steps import STEPS
 from tests.support.builders import a_hub, some_settings
 from tests.support.world import World

@@ -32,8 +32,9 @@ from tests.support.fake_storage import FakeNoticeQueue, FakeQueue, fake_storage
 
 @dataclass(frozen=True)
 class World:
-    """`received` and `told` take every message that is visible now on `hub-work` and on `hub-notify`. `damage` makes
-    the row of a hub unreadable."""
+    """`received` and `told` take every message that is visible now on `hub-work` and on `hub-notify`, `received_texts`
+    and `told_texts` their texts (of the fakes only those that were put back). `damage` makes the row of a hub
+    unreadable."""
 
     clock: FakeClock
     hubs: ports.HubStore
@@ -49,6 +50,8 @@ class World:
     notices: ports.NoticeQueue
     received: Callable[[], Awaitable[list[Message | DueBatch]]]
     told: Callable[[], Awaitable[list[ports.NoticeRef]]]
+    received_texts: Callable[[], Awaitable[list[str]]]
+    told_texts: Callable[[], Awaitable[list[str]]]
     damage: Callable[[Hub], Awaitable[None]]
 
 
@@ -61,6 +64,9 @@ def fake_world() -> World:
 
     async def told() -> list[ports.NoticeRef]:
         return _drain(storage.notices)
+
+    async def texts_of(queue: FakeQueue | FakeNoticeQueue) -> list[str]:
+        return list(iter(queue.take_text, None))
 
     async def damage(hub: Hub) -> None:
         storage.hubs.unreadable[hub.owner, hub.name] = "RowUnreadable"
@@ -80,6 +86,8 @@ def fake_world() -> World:
         notices=storage.notices,
         received=received,
         told=told,
+        received_texts=lambda: texts_of(storage.queue),
+        told_texts=lambda: texts_of(storage.notices),
         damage=damage,
     )
 
@@ -133,6 +141,8 @@ def real_world(storage: StorageClients) -> World:
         notices=StorageNoticeQueue(storage),
         received=received,
         told=told,
+        received_texts=lambda: _received(storage, QUEUE),
+        told_texts=lambda: _received(storage, NOTICE_QUEUE),
         damage=damage,
     )
 
