@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.hubs.meter import Billing, Meter
 from shared.hubs.model import Hub
-from shared.hubs.ports import IndexEntry, VmPlan
+from shared.hubs.ports import IndexEntry, NsgPlan, VmPlan, VnetPlan
 from shared.hubs.states import HubState
 from shared.hubs.tags import DEPLOYMENT, HUB
 from tests.support.builders import a_ready_hub, a_stopped_hub
@@ -22,28 +22,33 @@ def plant_vm(
 ) -> FakeVm:
     """The hub's resource group with its machine, as if it had been made earlier; or another one like it."""
     now = world.clock.now()
+    tags = {HUB: hub.id, DEPLOYMENT: world.storage.identity.deployment_id}
     plan = VmPlan(
         group=group_name or hub.group_name,
         name=name or hub.vm_name,
         region=hub.spec.region,
         size=hub.size,
-        tags={},
+        tags=tags,
         image=hub.spec.image,
         os_disk_gib=hub.spec.os_disk_gib,
         admin_username=hub.spec.admin_user,
         ssh_public_keys=(),
         custom_data=b"",
-        vnet_name=f"{hub.id}-vnet",
+        vnet_name="hublet-vnet",
         subnet="hub",
-        nsg_name=f"{hub.id}-nsg",
+        nsg_name="hublet-nsg",
         dns_label=hub.dns_label,
     )
+
+    def made_by_arm(kind: str, stem: str) -> str:
+        return world.cloud.id_of(plan.group, kind, f"{stem}-of-{hub.id}")
+
     vm = FakeVm(
         plan=plan,
-        vm_id=hub.machine.vm_id or f"vm-of-{hub.id}",
-        nic_id=f"nic-of-{hub.id}",
-        public_ip_id=f"ip-of-{hub.id}",
-        disk_id=f"disk-of-{hub.id}",
+        vm_id=hub.machine.vm_id or made_by_arm("Microsoft.Compute/virtualMachines", "vm"),
+        nic_id=made_by_arm("Microsoft.Network/networkInterfaces", "nic"),
+        public_ip_id=made_by_arm("Microsoft.Network/publicIPAddresses", "ip"),
+        disk_id=made_by_arm("Microsoft.Compute/disks", "disk"),
         ip=ADDRESS,
         created_at=now,
         settles_at=now,
@@ -51,8 +56,19 @@ def plant_vm(
         power=power_state,
         next_power=power_state,
     )
-    tags = {HUB: hub.id, DEPLOYMENT: world.storage.identity.deployment_id}
     group = world.cloud.groups.setdefault(plan.group.lower(), FakeGroup(plan.group, hub.spec.region, tags))
+    nsg = NsgPlan(group=plan.group, name=plan.nsg_name, region=plan.region, tags=tags, rules=())
+    group.nsgs[nsg.name] = nsg
+    group.vnets[plan.vnet_name] = VnetPlan(
+        group=plan.group,
+        name=plan.vnet_name,
+        region=plan.region,
+        tags=tags,
+        address_prefix="10.0.0.0/24",
+        subnet=plan.subnet,
+        subnet_prefix="10.0.0.0/24",
+        nsg_name=nsg.name,
+    )
     group.vms[plan.name.lower()] = vm
     return vm
 
