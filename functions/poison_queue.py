@@ -23,9 +23,11 @@ def blueprint(app: "Callable[[], App]") -> func.Blueprint:
     async def poison_queue(msg: func.QueueMessage) -> None:
         from shared.hubs.lifecycle import poisoned
         from shared.hubs.messages import DueBatch
+        from shared.hubs.unreadable import park
 
         message = readable(msg)
         if message is None:
+            await park(app(), msg.get_body())
             return
         if isinstance(message, DueBatch):
             # Nobody's hub is at fault, and each row is in the due table still: it is handed over again.

@@ -26,10 +26,12 @@ def blueprint(app: "Callable[[], App]") -> func.Blueprint:
         from shared.hubs.lifecycle import advance
         from shared.hubs.messages import DueBatch
         from shared.hubs.ticks import drive
+        from shared.hubs.unreadable import park
         from shared.steps import STEPS
 
         message = readable(msg)
         if message is None:
+            await park(app(), msg.get_body())
             return
         if isinstance(message, DueBatch):
             with log.bound(message_id=msg.id):

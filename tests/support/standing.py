@@ -1,14 +1,15 @@
 """Hubs that are there already, with their machines and index entries: a test or a measurement need not make them."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from shared.hubs.meter import Billing, Meter
 from shared.hubs.model import Hub
-from shared.hubs.ports import IndexEntry, NsgPlan, VmPlan, VnetPlan
+from shared.hubs.ports import IndexEntry, NsgPlan, ResourceRef, VmPlan, VnetPlan
 from shared.hubs.states import HubState
-from shared.hubs.tags import DEPLOYMENT, HUB
+from shared.hubs.tags import DEPLOYMENT, HUB, OWNER_HASH
 from tests.support.builders import a_ready_hub, a_stopped_hub
 from tests.support.fake_arm import FakeGroup, FakeVm
 from tests.support.world import World
@@ -101,3 +102,30 @@ def seed_ready(world: World, name: str, power_state: str | None = "running", **c
 
 def seed_stopped(world: World, name: str, power_state: str | None = "deallocated", **changes: Any) -> Hub:
     return seed(world, a_stopped_hub(name=name, **changes), power_state)
+
+
+# ------------------------------------------------------------------ what is left behind
+
+
+def ours(world: World, hub_id: str) -> dict[str, str]:
+    """The tags this deployment gives to everything of a hub."""
+    return {HUB: hub_id, DEPLOYMENT: world.storage.identity.deployment_id, OWNER_HASH: "0" * 16}
+
+
+def plant_group(world: World, name: str, tags: Mapping[str, str]) -> FakeGroup:
+    """A resource group with nothing in it."""
+    group = FakeGroup(name, "eastus", dict(tags))
+    world.cloud.groups[name.lower()] = group
+    return group
+
+
+def plant_loose(world: World, group: FakeGroup, *kinds: str, tags: Mapping[str, str] | None = None) -> None:
+    """Things that belong to no machine, with the group's tags or others."""
+    for kind in kinds:
+        name = f"left-{len(group.loose)}"
+        found = ResourceRef(
+            id=world.cloud.id_of(group.name, kind, name),
+            type=kind,
+            tags=dict(group.tags if tags is None else tags),
+        )
+        group.loose.append(found)
