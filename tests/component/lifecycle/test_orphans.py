@@ -1,6 +1,5 @@
 """R5: what no hub has is found at the first sweep and gone after the second; nothing else is ever touched."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,10 +11,10 @@ from shared.errors import FatalError, RetryableError
 from shared.hubs.model import Hub
 from shared.hubs.orphans import MOST_REMOVED
 from shared.hubs.ports import IndexEntry, ResourceRef, UnreadableRow
-from shared.hubs.states import HubState
+from shared.hubs.states import Goal, HubState
 from shared.hubs.sweep import EVERY, Swept, sweep
 from shared.hubs.tags import DEPLOYMENT, HUB
-from tests.component.lifecycle.days import a_ready_world, replace_port, run_to, utc
+from tests.component.lifecycle.days import a_ready_world, alerts, replace_port, run_to, utc
 from tests.support.builders import a_ready_hub
 from tests.support.fake_arm import FakeGroup
 from tests.support.standing import ours, plant_group, plant_loose, plant_vm, seed_ready
@@ -48,15 +47,6 @@ async def sweeps(world: World, count: int = 1, *, apart: timedelta = EVERY) -> l
 
 def deleted(world: World) -> list[str]:
     return [call.group for call in world.cloud.writes if call.verb == "group_delete"]
-
-
-def alerts(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Kinds of the alerts said so far."""
-    return [
-        record.__dict__["kind"] if "kind" in record.__dict__ else json.dumps(record.__dict__, default=str)
-        for record in caplog.records
-        if record.getMessage() == "operator_alert"
-    ]
 
 
 # ------------------------------------------------------------------ the twelve kinds
@@ -145,7 +135,7 @@ async def test_r5_twelve_kinds_at_once_are_found_in_one_pass_and_none_is_removed
     assert [swept.leftovers for swept in done] == [12] * 4
     assert [swept.removed for swept in done] == [0] * 4
     assert world.cloud.writes == []
-    assert "TooManyLeftovers" in str(alerts(caplog))
+    assert "TooManyLeftovers" in alerts(caplog)
 
 
 async def test_as_many_as_a_sweep_may_remove_are_removed_together():
@@ -165,7 +155,7 @@ async def test_one_more_than_a_sweep_may_remove_and_none_is(caplog: pytest.LogCa
         plant_group(world, f"hublet-gone{number}-ab2cd3-a1", ours(world, f"gone{number}-ab2cd3"))
     await sweeps(world, 3)
     assert deleted(world) == []
-    assert "TooManyLeftovers" in str(alerts(caplog))
+    assert "TooManyLeftovers" in alerts(caplog)
 
 
 # ------------------------------------------------------------------ a thousand others
@@ -210,8 +200,6 @@ async def test_a_hub_that_has_a_row_has_no_leftovers_whatever_its_state(state: H
 
 
 async def test_a_deletion_under_way_removes_the_groups_of_older_attempts_itself():
-    from shared.hubs.states import Goal
-
     world = a_world()
     hub = seed_ready(
         world, "going", attempt=2, state=HubState.DELETING, goal=Goal.DELETED, next_look_at=MONDAY + timedelta(days=1)
@@ -275,7 +263,7 @@ async def test_when_no_hub_row_is_there_at_all_nothing_is_removed(caplog: pytest
     left(NSG)(world)
     await sweeps(world, 4)
     assert world.cloud.writes == []
-    assert "NoHubsFound" in str(alerts(caplog))
+    assert "NoHubsFound" in alerts(caplog)
 
 
 async def test_nothing_is_removed_while_storage_does_not_tell_which_hubs_there_are():
@@ -325,7 +313,7 @@ async def test_our_tags_on_a_group_with_another_name_are_told_and_not_followed(
     done = await sweeps(world, 3)
     assert done[0].leftovers == 1
     assert deleted(world) == []
-    assert "LeftoverNeedsAPerson" in str(alerts(caplog))
+    assert "LeftoverNeedsAPerson" in alerts(caplog)
 
 
 async def test_our_name_and_deployment_without_the_hubs_tag_is_told_and_not_followed(caplog: pytest.LogCaptureFixture):
@@ -335,7 +323,7 @@ async def test_our_name_and_deployment_without_the_hubs_tag_is_told_and_not_foll
     plant_group(world, GROUP, tags)
     await sweeps(world, 3)
     assert deleted(world) == []
-    assert "LeftoverNeedsAPerson" in str(alerts(caplog))
+    assert "LeftoverNeedsAPerson" in alerts(caplog)
 
 
 @pytest.mark.parametrize("kind", [VM, NIC, IP, DISK, NSG, VNET])
@@ -346,7 +334,7 @@ async def test_a_thing_of_ours_in_somebodys_group_is_told_and_not_removed(kind: 
     done = await sweeps(world, 3)
     assert done[0].leftovers == 1
     assert world.cloud.writes == []
-    assert "LeftoverNeedsAPerson" in str(alerts(caplog))
+    assert "LeftoverNeedsAPerson" in alerts(caplog)
 
 
 @pytest.mark.parametrize("tags", [{}, {DEPLOYMENT: "another"}, {"team": "physics"}])
@@ -358,7 +346,7 @@ async def test_a_leftover_group_somebody_has_put_something_into_is_told_and_not_
     plant_loose(world, world.cloud.groups[GROUP], "Microsoft.Sql/servers", tags=tags)
     await sweeps(world, 3)
     assert deleted(world) == []
-    assert "LeftoverNeedsAPerson" in str(alerts(caplog))
+    assert "LeftoverNeedsAPerson" in alerts(caplog)
 
 
 async def test_what_azure_adds_to_a_machine_does_not_keep_it():
@@ -398,7 +386,7 @@ async def test_a_locked_leftover_is_told_and_tried_on(caplog: pytest.LogCaptureF
     left(NSG)(world)
     world.cloud.fail_begin("group_delete", FatalError("ScopeLocked", "A lock forbids this."), times=3)
     await sweeps(world, 4)
-    assert "LeftoverNotRemoved" in str(alerts(caplog))
+    assert "LeftoverNotRemoved" in alerts(caplog)
     assert len(deleted(world)) == 3
     await sweeps(world, 2)
     assert GROUP not in world.cloud.groups
