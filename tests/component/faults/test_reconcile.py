@@ -95,7 +95,7 @@ def of(hub: Hub, **changes: object) -> dict[str, object]:
     return {**plain, "firstSeen": "2026-03-02T08:00:00Z", **changes}
 
 
-UNREADABLE = {
+UNREADABLE: dict[str, dict[str, object]] = {
     "an unknown version": {"v": 99},
     "a field too many": {"more": True},
     "a field of another type": {"pass": "one"},

@@ -271,9 +271,8 @@ async def test_nothing_is_removed_while_storage_does_not_tell_which_hubs_there_a
     left(NSG)(world)
     await sweeps(world)
 
-    async def everything():
+    def everything() -> Any:
         raise RetryableError("StorageUnavailable", "no")
-        yield
 
     hubs = world.app.hubs
     replace_port(world, "hubs", everything=everything)
