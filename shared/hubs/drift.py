@@ -94,7 +94,10 @@ class Changed:
 
 async def look(app: "App", hub: Hub, *, actor: str) -> bool:
     """Two reads of Azure, then the condition says what is true now. Returns whether the row was saved; twice = the
-    second saves nothing. Raises ConcurrentUpdate when a worker was faster."""
+    second saves nothing. A hub whose machine is gone shows that, and nothing else. Raises ConcurrentUpdate when a
+    worker was faster."""
+    if hub.machine.missing_since is not None:
+        return False
     visit = Visit(app, hub, actor=actor)
     _show(visit, await _changed(app, hub))
     if visit.hub == hub:

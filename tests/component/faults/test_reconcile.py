@@ -359,6 +359,30 @@ async def test_f39_a_missing_part_does_not_keep_a_hub_from_being_stopped_and_del
     assert world.cloud.groups == {}
 
 
+@pytest.mark.parametrize("begin", [ready, stopped])
+async def test_f39_what_went_with_a_machine_is_not_told_beside_it(begin: Any):
+    """Interface, address and disk go with it; a list of machines that lags does not change that."""
+    world = await begin()
+    listed = await world.app.compute.powers()
+    world.cloud.lose_vm(world.hub.group_name, world.hub.vm_name)
+    powers = world.app.compute.powers
+
+    async def old(*args: Any) -> Sequence[VmPower]:
+        return listed
+
+    compute = world.app.compute
+    replace_port(world, "compute", powers=old)
+    await sweeps(world, 3)
+    assert conditions(world) == []
+    object.__setattr__(world.app, "compute", compute)
+    assert await powers() == []
+    await sweeps(world, 8)
+    assert conditions(world) == ["Drifted"]
+    assert "virtual machine is no longer in Azure" in shown(world, "Drifted")
+    await run_to(world, world.clock.now() + 3 * HOUR)
+    assert "virtual machine is no longer in Azure" in shown(world, "Drifted")
+
+
 @pytest.mark.parametrize("tag", [HUB, DEPLOYMENT])
 async def test_f39_a_tag_removed_from_the_group_is_shown_and_the_group_is_nobodys_leftover(tag: str):
     world = await ready()

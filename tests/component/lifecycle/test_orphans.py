@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.errors import FatalError, RetryableError
-from shared.hubs.model import Hub
+from shared.hubs.model import Hub, Machine
 from shared.hubs.orphans import MOST_REMOVED
 from shared.hubs.ports import IndexEntry, ResourceRef, UnreadableRow
 from shared.hubs.states import Goal, HubState
@@ -69,7 +69,7 @@ def a_machine(world: World) -> str:
 
 
 def an_older_attempt(world: World) -> str:
-    hub = seed_ready(world, "retried", attempt=2)
+    hub = seed_ready(world, "retried", attempt=2, machine=Machine())
     plant_vm(world, replace(hub, attempt=1), "running")
     return f"hublet-{hub.id}-a1"
 
@@ -135,6 +135,7 @@ async def test_r5_twelve_kinds_at_once_are_found_in_one_pass_and_none_is_removed
     assert [swept.leftovers for swept in done] == [12] * 4
     assert [swept.removed for swept in done] == [0] * 4
     assert world.cloud.writes == []
+    assert {call.verb for call in world.cloud.reads} == {"powers", "tagged"}  # none is even looked at
     assert "TooManyLeftovers" in alerts(caplog)
 
 
