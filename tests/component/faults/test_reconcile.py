@@ -363,7 +363,7 @@ async def test_f39_a_missing_part_does_not_keep_a_hub_from_being_stopped_and_del
 async def test_f39_what_went_with_a_machine_is_not_told_beside_it(begin: Any):
     """Interface, address and disk go with it; a list of machines that lags does not change that."""
     world = await begin()
-    listed = await world.app.compute.powers()
+    listed: Sequence[VmPower] = await world.app.compute.powers()
     world.cloud.lose_vm(world.hub.group_name, world.hub.vm_name)
     powers = world.app.compute.powers
 
@@ -484,6 +484,21 @@ async def test_f39_a_lock_on_a_machine_that_must_be_turned_off_is_tried_every_ho
     assert state(world) is HubState.STOPPED
     assert len(told(world, "action-needed")) == 1
     assert conditions(world) == []
+
+
+async def test_f39_a_hub_that_changed_a_minute_ago_is_left_to_the_next_sweep():
+    """The list may be older than what was just done."""
+    world = World(start=MONDAY)
+    hub = seed_ready(world, "demo")
+    world.cloud.groups[hub.group_name].nsgs.clear()
+    await sweep(world.app)
+    world.clock.advance(EVERY)
+    world.storage.hubs.seed(replace(present(world, hub), state_since=world.clock.now() - MINUTE))
+    await sweep(world.app)
+    assert conditions(world) == []
+    world.clock.advance(EVERY)
+    await sweep(world.app)
+    assert conditions(world) == ["Drifted"]
 
 
 async def test_f39_what_was_changed_in_hundreds_of_hubs_at_once_stays_within_the_reads_of_a_sweep():
