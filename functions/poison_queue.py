@@ -25,9 +25,11 @@ def blueprint(app: "Callable[[], App]") -> func.Blueprint:
         from shared.hubs.lifecycle import poisoned
         from shared.hubs.message_text import TooNew
         from shared.hubs.messages import DueBatch
+        from shared.hubs.unreadable import park
 
         message = readable(msg)
         if message is None:
+            await park(app(), msg.get_body())
             return
         if isinstance(message, TooNew):
             # Whose hub it is about only its own release can tell, so that one may try it again.

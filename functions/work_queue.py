@@ -29,10 +29,12 @@ def blueprint(app: "Callable[[], App]") -> func.Blueprint:
         from shared.hubs.message_text import TooNew
         from shared.hubs.messages import DueBatch
         from shared.hubs.ticks import drive
+        from shared.hubs.unreadable import park
         from shared.steps import STEPS
 
         message = readable(msg)
         if message is None:
+            await park(app(), msg.get_body())
             return
         if isinstance(message, TooNew):
             await deferred.put_back(app(), app().queue, message, msg.expiration_time)

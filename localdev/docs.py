@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from shared.api.problems import CODES, MISTAKES
-from shared.hubs.deadlines import DEADLINES
+from shared.hubs.deadlines import DEADLINES, STATE_LIMITS
 from shared.hubs.model import PROVISION
 from shared.hubs.states import STABLE, TRANSITIONS, HubState
 from shared.settings import Settings
@@ -59,6 +59,19 @@ def states_md() -> str:
     lines += [
         f"| {number} | `{step}` | {int(DEADLINES[step].limit.total_seconds() // 60)} | {DEADLINES[step].because} |"
         for number, step in enumerate(PROVISION, 1)
+    ]
+    lines += [
+        "",
+        "## States that pass, and how long they may last",
+        "",
+        "Every other state ends with the deadline of its step.",
+        "",
+        "| state | minutes | why, and what happens then |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| `{state}` | {int(limit.limit.total_seconds() // 60)} | {limit.because} |"
+        for state, limit in STATE_LIMITS.items()
     ]
     return "\n".join(lines) + "\n"
 

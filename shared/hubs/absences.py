@@ -1,4 +1,5 @@
-"""Machines that could not be found: remembered from one sweep to the next, because a single look proves nothing.
+"""What looked wrong, remembered from one sweep to the next, because a single look proves nothing: machines that could
+not be found, leftovers, hubs that were changed outside.
 
 Kept beside the hubs, not on them: a hub whose machine was absent for a moment must be as if nothing had been.
 """
@@ -20,26 +21,36 @@ REMEMBERED = timedelta(hours=1)
 
 
 class Absences:
-    """`before`: hub id -> since when its machine was not to be found, as the last sweep left it."""
+    """`before`: hub id -> since when its machine was not to be found, as the last sweep left it. `key`: another one
+    for other things than machines."""
 
-    def __init__(self, before: Mapping[str, datetime]) -> None:
-        self._before = before
+    def __init__(self, before: Mapping[str, datetime], key: str = KEY) -> None:
+        self._before, self._key = before, key
         self._now: dict[str, datetime] = {}
 
     @classmethod
-    async def known(cls, cache: Cache) -> "Absences":
+    async def known(cls, cache: Cache, key: str = KEY) -> "Absences":
         """Trouble with the cache costs a sweep: machines are then seen missing for the first time."""
         try:
-            found = await cache.get(KEY, max_age_s=REMEMBERED.total_seconds())
+            found = await cache.get(key, max_age_s=REMEMBERED.total_seconds())
         except HubletError as error:
             log.warning("absences_unreadable", code=error.code)
             found = None
-        return cls(_read(found))
+        return cls(_read(found), key)
+
+    @property
+    def over(self) -> Collection[str]:
+        """What the last sweep remembered and this one has not noted (yet)."""
+        return self._before.keys() - self._now.keys()
 
     def confirmed(self, hub_id: str, now: datetime) -> bool:
         """Notes that the machine cannot be found now; whether it could not be found at an earlier sweep either."""
         since = self._now[hub_id] = self._before.get(hub_id, now)
         return now - since >= CONFIRMED_AFTER
+
+    def forget(self, hub_id: str) -> None:
+        """What was dealt with: should it be there again, it is seen for the first time."""
+        self._now.pop(hub_id, None)
 
     async def keep(self, cache: Cache, *, also: Collection[str]) -> None:
         """For the next sweep. `also`: hubs that are still suspected, but were not looked at this time. No request when
@@ -48,7 +59,7 @@ class Absences:
         if not kept and not self._before:
             return
         try:
-            await cache.put(KEY, {hub_id: since.isoformat() for hub_id, since in kept.items()})
+            await cache.put(self._key, {hub_id: since.isoformat() for hub_id, since in kept.items()})
         except HubletError as error:
             log.warning("absences_not_kept", code=error.code)
 

@@ -35,6 +35,7 @@ _ACTORS = {Why.SCHEDULE: SCHEDULE, Why.EXTENDED: SCHEDULE, Why.IDLE: "idle rule"
 AUTO_SHUTDOWN_OFF = "AutoShutdownNotSet"
 NO_BUDGET = "BudgetSpent"
 START_FAILED = "StartFailed"
+DRIFTED = "Drifted"
 
 
 # ------------------------------------------------------------------ stop
@@ -102,7 +103,7 @@ def answers(visit: Visit) -> None:
     visit.bill(Billing.RUNNING)
     visit.move(HubEvent.ANSWERS, "The machine runs and JupyterHub answers at its URL.")
     operation_ended(visit, OperationStatus.SUCCEEDED)
-    for condition in (START_FAILED, NO_BUDGET, "Drifted"):
+    for condition in (START_FAILED, NO_BUDGET, DRIFTED, "StopStuck"):
         visit.no_condition(condition)
     visit.steer(tries=(), idle=_nobody_looked(visit.hub))
     visit.notify("started", f"The hub '{visit.hub.name}' is ready again.")
@@ -124,7 +125,7 @@ def missing(visit: Visit) -> None:
     """The VM was deleted behind our back: shown, never made again by itself."""
     visit.update(machine=replace(visit.hub.machine, missing_since=visit.hub.machine.missing_since or visit.now))
     visit.condition(
-        "Drifted",
+        DRIFTED,
         "The virtual machine is no longer in Azure: somebody deleted it there. It is not made again. "
         "Delete the hub, and create it again if it is needed.",
     )

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.errors import ConcurrentUpdate, HubletError
-from shared.hubs import budget, cost
+from shared.hubs import budget, cost, drift, stuck
 from shared.hubs.agenda import Rules
 from shared.hubs.decide import Settle, decide
 from shared.hubs.dispatch import due_after, work_message
 from shared.hubs.model import Hub
 from shared.hubs.ports import IndexEntry, NoticeRef, UnreadableRow
 from shared.hubs.states import STABLE, HubState
-from shared.hubs.sweep import drive_if_overdue, expected_at, look_for_missing
+from shared.hubs.sweep import OUTSIDE, drive_if_overdue, expected_at, look_for_missing
 from shared.hubs.visit import Visit
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ async def audit(app: "App") -> Audited:
     now = app.clock.now()
     known = {entry.hub_id: entry for entry in await app.index.list()}
     seen: set[str] = set()
+    watch = await _Watch.begun(app)
     by_owner: defaultdict[str, list[Hub]] = defaultdict(list)
     unreadable = driven = 0
     async for hub in app.hubs.everything():
@@ -59,6 +60,7 @@ async def audit(app: "App") -> Audited:
             await _index(app, hub, known.get(hub.id))
             driven += await _timers(app, hub, now)
             driven += await look_for_missing(app, hub)
+            await watch.look(hub)
         except HubletError as error:
             log.warning("audit_put_off", hub_id=hub.id, code=error.code)
         except Exception:
@@ -100,6 +102,28 @@ async def _timers(app: "App", hub: Hub, now: datetime) -> bool:
         redrive_s = 0 if hub.state in STABLE and at > now else app.settings.redrive_s
         await app.due.put(due_after(hub, now, max((at - now).total_seconds(), 0.0), redrive_s=redrive_s))
     return False
+
+
+class _Watch:
+    """Sizes that were changed in Azure, drift that is another one by now or over, hubs that nobody begins with."""
+
+    def __init__(self, app: "App", sizes: drift.Sizes) -> None:
+        self._app, self._sizes, self._looks = app, sizes, drift.LOOKS_OF_AN_AUDIT
+
+    @classmethod
+    async def begun(cls, app: "App") -> "_Watch":
+        return cls(app, await drift.sizes(app))
+
+    async def look(self, hub: Hub) -> None:
+        await stuck.tell_of_unbegun(self._app, hub)
+        if self._looks <= 0 or hub.state not in (HubState.READY, HubState.STOPPED):
+            return
+        if drift.other_size(hub, self._sizes):
+            self._looks -= 1
+            await drift.take_over_size(self._app, hub, actor=OUTSIDE)
+        elif drift.shows(hub):
+            self._looks -= 1
+            await drift.look(self._app, hub, actor=OUTSIDE)
 
 
 async def _forget_entries(app: "App", entries: list[IndexEntry]) -> None:

@@ -1,15 +1,16 @@
-"""How long each step may take, and what is said when it took longer. Pure."""
+"""How long each step and each passing state may take, and what is said when it took longer. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.hubs.model import Hub, Reason, StepName
+from shared.hubs.states import HubState
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """How long a step may take in all, and where the number comes from."""
+    """How long a step or a state may take in all, and where the number comes from."""
 
     limit: timedelta
     because: str
@@ -28,6 +29,27 @@ DEADLINES: Mapping[StepName, Deadline] = {
     StepName.ACCEPT: Deadline(timedelta(minutes=15), "a first server start can take over a minute"),
     StepName.LOCK: Deadline(timedelta(minutes=15), "one NSG update and a probe"),
 }
+
+
+STATE_LIMITS: Mapping[HubState, Deadline] = {
+    HubState.ACCEPTED: Deadline(
+        timedelta(minutes=15), "begun within seconds, and within minutes when its message is lost; then an alert"
+    ),
+    HubState.STOPPING: Deadline(
+        timedelta(hours=1),
+        "a deallocation takes 20-60 s and is asked for again after 10 min; it may bill, so it is tried on: "
+        "condition `StopStuck`, notice, alert",
+    ),
+    HubState.STARTING: Deadline(
+        timedelta(minutes=30), "20-40 s, and the wait until Azure has room; then it is stopped: condition `StartFailed`"
+    ),
+    HubState.DELETING: Deadline(
+        timedelta(hours=2),
+        "a group with a machine is gone in 2-10 min; Azure's own give-up (ResourceGroupDeletionTimeout) is asked again "
+        "and again; it is tried on: condition `DeletionStuck`, notice, alert",
+    ),
+}
+"""How long the other states may last that are not stable. The creating ones end with their steps' deadlines."""
 
 
 def overdue(hub: Hub, step: StepName, now: datetime) -> bool:

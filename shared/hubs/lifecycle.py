@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.errors import ConcurrentUpdate, HubletError, RetryableError, RowTooNew
-from shared.hubs import after_ready, placing, power, removal
+from shared.hubs import after_ready, placing, power, removal, stuck
 from shared.hubs.agenda import Rules
+from shared.hubs.alerts import alert
 from shared.hubs.deadlines import deadline_passed, overdue
 from shared.hubs.decide import (
     Begin,
@@ -60,9 +61,6 @@ VISIT_BUDGET_S = 25.0
 IN_PLACE_S = 8.0
 """Waits up to this long are spent in the visit: a message costs seven storage operations and up to 2 s of an idle
 host's polling pause (figures: docs/performance.md)."""
-
-ACTION_NEEDED = "ActionNeeded"
-"""A lock, a policy or a foreign group is in the way of a stop or a deletion."""
 
 type Steps = Mapping[StepName, Step]
 """The registry of steps (`shared.steps.STEPS`), handed in so that the domain does not know them."""
@@ -330,21 +328,26 @@ def retry_delay_s(visit: Visit, tries: int, retry_after_s: float | None) -> floa
 
 
 async def _guard(visit: Visit, ensure: "power.Ensure") -> Done | Wait:
-    """Power and removal have no step record and no deadline: they are tried until they are seen done."""
+    """Power and removal have no step record: they are tried until they are seen done, and people told when it lasts."""
+    outcome = await _try(visit, ensure)
+    if isinstance(outcome, Wait):
+        await stuck.tell(visit, outcome.note)
+    else:
+        stuck.over(visit)
+    return outcome
+
+
+async def _try(visit: Visit, ensure: "power.Ensure") -> Done | Wait:
     try:
-        outcome = await ensure(visit)
-        if isinstance(outcome, Done):
-            visit.no_condition(ACTION_NEEDED)
-        return outcome
+        return await ensure(visit)
     except (ConcurrentUpdate, RowTooNew):
         raise
     except RetryableError as error:
         return _not_now(visit, error)
     except HubletError as error:
         visit.update(operation=None)
-        visit.condition(ACTION_NEEDED, f"{error.message} {error.fix}".strip())
         log.error("blocked", code=error.code)
-        return Wait(removal.BLOCKED_RETRY_S, error.message)
+        return Wait(stuck.blocked(visit, error), error.message)
 
 
 def _not_now(visit: Visit, error: RetryableError) -> Wait:
@@ -358,6 +361,7 @@ async def _ready(visit: Visit, message: str) -> None:
     visit.move(HubEvent.VERIFIED, message)
     visit.update(ready_at=visit.now, attempts=attempts_ended(visit.hub, visit.now, "ready", None))
     operation_ended(visit, OperationStatus.SUCCEEDED)
+    visit.notify("ready", f"The hub '{visit.hub.name}' is ready.", url=visit.hub.url)
     await _index_state(visit)
 
 
@@ -373,6 +377,7 @@ async def fail(visit: Visit, reason: Reason, *, step: StepName | None = None) ->
         visit.record(replace(visit.hub.step(step), last_error=reason))
     visit.move(HubEvent.FAIL, reason.message, cause=reason)
     operation_ended(visit, OperationStatus.FAILED, error=reason)
+    visit.notify("failed", f"The hub '{visit.hub.name}' failed: {reason.message}", code=reason.code, fix=reason.fix)
     log.warning("hub_failed", code=reason.code, step=str(step) if step else None)
     await _index_state(visit)
 
@@ -397,6 +402,7 @@ async def poisoned(app: "App", message: Message, cause: str) -> None:
         return
     hub = found.hub
     visit = Visit(app, hub)
+    await alert(app, "WorkerGaveUp", f"Five visits in a row failed; first seen with hub {hub.id}. {cause[:200]}")
     try:
         reason = Reason(
             code="WorkerGaveUp",

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from shared.errors import CapacityError, FatalError, HubletError, RetryableError
 from shared.hubs import ladder, refusals_memory
+from shared.hubs.deadlines import STATE_LIMITS
 from shared.hubs.ladder import Scope
 from shared.hubs.long_operation import run_long
 from shared.hubs.meter import Billing
@@ -17,6 +18,7 @@ from shared.hubs.ports import Begun, VmView
 from shared.hubs.pricing import price_of
 from shared.hubs.refusals_memory import Remembered
 from shared.hubs.removal import LATE_WRITES
+from shared.hubs.states import HubState
 from shared.hubs.visit import Done, Visit, Wait
 
 type Ensure = Callable[[Visit], Awaitable[Done | Wait]]
@@ -33,7 +35,7 @@ MAY_STILL_APPEAR = timedelta(seconds=60)
 """ARM may have taken a PUT that it did not answer, and a read may lag behind it: a machine that was asked for is not
 believed to be absent before this long after its hub failed."""
 
-START_LIMIT = timedelta(minutes=30)
+START_LIMIT = STATE_LIMITS[HubState.STARTING].limit
 """A start takes 20-40 s, a boot as long, JupyterHub some seconds more; the rest is for waiting until there is room."""
 
 STUCK_AFTER = timedelta(minutes=10)

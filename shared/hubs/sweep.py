@@ -1,9 +1,10 @@
 """Every five minutes: what Azure shows against what we believe, both ways, level-triggered.
 
-One list of all machines' power states costs one ARM read for each page, however many hubs there are; only a hub whose
-machine is not as its state says is looked at by itself. What somebody did in the portal is taken as meant: a hub whose
-machine was turned off is stopped, one whose machine was turned on is started and checked. A machine that is off but
-still billed is deallocated.
+Two lists, of all machines' power states and of all that is tagged as ours, cost one ARM read for each page, however
+many hubs there are; only a hub whose machine is not as it should be, or that misses something, is looked at by itself.
+What somebody did in the portal is taken as meant: a hub whose machine was turned off is stopped, one whose machine was
+turned on is started and checked. A machine that is off but still billed is deallocated. What belongs to no hub is
+removed at its second sighting (orphans.py), other changes are shown (drift.py).
 """
 
 import re
@@ -14,17 +15,19 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.errors import ConcurrentUpdate, HubletError
-from shared.hubs import after_ready, agenda, budget, schedule
+from shared.hubs import after_ready, agenda, budget, drift, orphans, schedule
 from shared.hubs.absences import Absences
 from shared.hubs.agenda import Rules
 from shared.hubs.dispatch import due_after, work_message
 from shared.hubs.goals import change_goal
+from shared.hubs.inventory import inventory_of
 from shared.hubs.lifecycle import schedule_and_save
 from shared.hubs.meter import Billing
 from shared.hubs.model import Hub
 from shared.hubs.ports import IndexEntry, VmPower, VmView
 from shared.hubs.schedule import Kind
 from shared.hubs.states import STABLE, Goal, HubEvent, HubState
+from shared.hubs.tags import DEPLOYMENT
 from shared.hubs.visit import Visit
 
 if TYPE_CHECKING:
@@ -56,11 +59,14 @@ _EXPECTED: Mapping[HubState, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one sweep did. `suspects`: hubs whose machine is not as it should be."""
+    """What one sweep did. `suspects`: hubs whose machine is not as it should be. `leftovers`: what looks as if it
+    belonged to no hub; `removed`: of how many of them the deletion has begun."""
 
     hubs: int
     suspects: int
     driven: int
+    leftovers: int = 0
+    removed: int = 0
 
 
 async def sweep(app: "App") -> Swept:
@@ -83,8 +89,13 @@ async def sweep(app: "App") -> Swept:
         await _safely(app, entry, compare)
     unseen = {entry.hub_id for entry in suspects if powers.get(entry.hub_id) is None}
     await absences.keep(app.cache, also=unseen - {entry.hub_id for entry in looked_at})
-    log.info("swept", hubs=len(entries), suspects=len(suspects), driven=driven)
-    return Swept(len(entries), len(suspects), driven)
+
+    deployment = await app.identity.get()
+    inventory = inventory_of(await app.groups.tagged(DEPLOYMENT, deployment), deployment)
+    await _show_drift(app, drift.suspects(inventory, entries, powers), entries, looks=(LOOKS - len(looked_at)) // 2)
+    tidied = await orphans.tidy(app, inventory, {entry.hub_id for entry in entries}, deployment)
+    log.info("swept", hubs=len(entries), suspects=len(suspects), driven=driven, leftovers=len(tidied.found))
+    return Swept(len(entries), len(suspects), driven, len(tidied.found), len(tidied.removed))
 
 
 def _by_hub(vms: Sequence[VmPower]) -> Mapping[str, str]:
@@ -253,6 +264,31 @@ def _still_billed(visit: Visit, power: str) -> None:
         return
     change_goal(visit, Goal.STOPPED, HubEvent.STOP, "stop", seen)
     after_ready.stopping(visit, "turned on although it may not run")
+
+
+# ------------------------------------------------------------------ the rest of a hub
+
+
+async def _show_drift(app: "App", found: Sequence[IndexEntry], entries: Sequence[IndexEntry], *, looks: int) -> None:
+    """Shows what two sweeps have found, and looks once more where nothing is found any more: `looks` hubs at most, two
+    reads each. Who has to wait is looked at later, at the latest by the hourly audit."""
+    sightings = await Absences.known(app.cache, drift.KEY)
+    now = app.clock.now()
+    confirmed = [entry for entry in found if sightings.confirmed(entry.hub_id, now)]
+    over = [entry for entry in entries if entry.hub_id in sightings.over]
+    left = looks
+
+    async def look(app: "App", entry: IndexEntry, hub: Hub) -> bool:
+        nonlocal left
+        news = drift.shows(hub) == (entry in over)  # shown already: the audit sees whether it has become another drift
+        if not news or left <= 0 or hub.state != entry.state or now - hub.state_since < LISTS_LAG:
+            return False
+        left -= 1
+        return await drift.look(app, hub, actor=OUTSIDE)
+
+    for entry in (*confirmed, *over):
+        await _safely(app, entry, look)
+    await sightings.keep(app.cache, also=())
 
 
 # ------------------------------------------------------------------ hubs nobody drives

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from shared.errors import CapacityError, FatalError, HubletError, RetryableError, UserError
@@ -18,6 +18,7 @@ from shared.hubs.ports import (
     SizeInfo,
     VmPlan,
     VmPower,
+    VmSize,
     VmView,
     VnetPlan,
 )
@@ -40,7 +41,8 @@ __all__ = [
 
 
 class FakeGroups:
-    """`ResourceGroups` in memory. Verbs: group_put, group_delete; reads group_get, tagged."""
+    """`ResourceGroups` in memory. Verbs: group_put, group_delete; reads group_get, within, tagged (one for each page of
+    the groups and of the resources)."""
 
     def __init__(self, cloud: FakeCloud) -> None:
         self.cloud = cloud
@@ -77,28 +79,47 @@ class FakeGroups:
         return self.cloud.wrote(call)
 
     async def tagged(self, tag: str, value: str) -> Sequence[ResourceRef]:
-        self.cloud.read("tagged", "", f"{tag}={value}")
         wanted = (tag.lower(), value.lower())
-        found = self.references()
-        return [ref for ref in found if wanted in {(key.lower(), text.lower()) for key, text in ref.tags.items()}]
+
+        def has_it(refs: Iterable[ResourceRef]) -> list[ResourceRef]:
+            return [ref for ref in refs if wanted in {(key.lower(), text.lower()) for key, text in ref.tags.items()}]
+
+        self.cloud.read("tagged", "", f"groups with {tag}={value}")
+        everywhere = list(self.cloud.groups.values())
+        groups = has_it(self._ref("Microsoft.Resources/resourceGroups", one.name, "", one.tags) for one in everywhere)
+        resources = has_it(ref for group in everywhere for ref in self._contents(group))
+        self.cloud.read("tagged", "", f"resources with {tag}={value}")
+        for found in (groups, resources):
+            for page in range(2, math.ceil(len(found) / self.cloud.page_size) + 1):
+                self.cloud.read("tagged", "", f"page {page}")
+        return [*groups, *resources]
+
+    async def within(self, name: str) -> Sequence[ResourceRef]:
+        self.cloud.read("within", name, name)
+        found = self.cloud.groups.get(name.lower())
+        return list(self._contents(found)) if found else []
 
     def references(self) -> list[ResourceRef]:
         """Everything there is, groups included."""
-        refs: list[ResourceRef] = []
-        for group in self.cloud.groups.values():
-            refs.append(self._ref("Microsoft.Resources/resourceGroups", group.name, "", group.tags))
-            for nsg in group.nsgs.values():
-                refs.append(self._ref("Microsoft.Network/networkSecurityGroups", group.name, nsg.name, nsg.tags))
-            for vnet in group.vnets.values():
-                refs.append(self._ref("Microsoft.Network/virtualNetworks", group.name, vnet.name, vnet.tags))
-            for vm in group.vms.values():
-                for identifier in (vm.vm_id, vm.nic_id, vm.public_ip_id, vm.disk_id):
+        groups = list(self.cloud.groups.values())
+        named = [self._ref("Microsoft.Resources/resourceGroups", one.name, "", one.tags) for one in groups]
+        return [*named, *(ref for group in groups for ref in self._contents(group))]
+
+    def _contents(self, group: FakeGroup) -> Iterator[ResourceRef]:
+        for nsg in group.nsgs.values():
+            yield self._ref("Microsoft.Network/networkSecurityGroups", group.name, nsg.name, nsg.tags)
+        for vnet in group.vnets.values():
+            yield self._ref("Microsoft.Network/virtualNetworks", group.name, vnet.name, vnet.tags)
+        for vm in group.vms.values():
+            for identifier in (vm.vm_id, vm.nic_id, vm.public_ip_id, vm.disk_id):
+                if identifier not in group.lost:
                     kind = "/".join(identifier.split("/")[6:8])
-                    refs.append(ResourceRef(id=identifier, type=kind, tags=dict(vm.plan.tags)))
-            for plan in group.shutdowns.values():
-                name = f"shutdown-computevm-{plan.vm_name}"
-                refs.append(self._ref("microsoft.devtestlab/schedules", group.name, name, plan.tags))
-        return refs
+                    yield ResourceRef(id=identifier, type=kind, tags=dict(vm.plan.tags))
+        for plan in group.shutdowns.values():
+            yield self._ref(
+                "microsoft.devtestlab/schedules", group.name, f"shutdown-computevm-{plan.vm_name}", plan.tags
+            )
+        yield from group.loose
 
     def _ref(self, kind: str, group: str, name: str, tags: Mapping[str, str]) -> ResourceRef:
         identifier = self.cloud.id_of(group, kind, name) if name else self.cloud.id_of(group)
@@ -137,7 +158,8 @@ class FakeNetwork:
 
 
 class FakeCompute:
-    """`Compute` in memory. Verbs: vm, deallocate, start, restart, resize; reads vm_get, powers (one for each page).
+    """`Compute` in memory. Verbs: vm, deallocate, start, restart, resize; reads vm_get, and powers and sizes_list (one
+    for each page).
 
     One operation on a VM at a time: a power verb or a resize on top of another one is refused as ARM does it.
     """
@@ -211,6 +233,13 @@ class FakeCompute:
         for page in range(2, math.ceil(len(vms) / self.cloud.page_size) + 1):
             self.cloud.read("powers", "", f"page {page}")
         return [VmPower(group=vm.plan.group.lower(), name=vm.plan.name.lower(), power=vm.power) for vm in vms]
+
+    async def sizes(self) -> Sequence[VmSize]:
+        self.cloud.read("sizes_list", "", "page 1")
+        vms = self.cloud.vms()
+        for page in range(2, math.ceil(len(vms) / self.cloud.page_size) + 1):
+            self.cloud.read("sizes_list", "", f"page {page}")
+        return [VmSize(group=vm.plan.group.lower(), name=vm.plan.name.lower(), size=vm.plan.size) for vm in vms]
 
     async def begin_deallocate(self, group: str, name: str) -> Begun:
         call = self.cloud.write("deallocate", group, name)

@@ -18,6 +18,7 @@ from shared.hubs.ports import (
     Begun,
     DailyShutdown,
     NsgPlan,
+    ResourceRef,
     SizeInfo,
     VmPlan,
     VnetPlan,
@@ -98,6 +99,10 @@ class FakeGroup:
     vnets: dict[str, VnetPlan] = field(default_factory=dict)
     vms: dict[str, FakeVm] = field(default_factory=dict)
     shutdowns: dict[str, DailyShutdown] = field(default_factory=dict)
+    loose: list[ResourceRef] = field(default_factory=list)
+    """Things that belong to no VM: left behind, or somebody else's."""
+    lost: set[str] = field(default_factory=set)
+    """Ids of a VM's interface, address or disk that somebody deleted in the portal."""
     gone_at: datetime | None = None
 
 
@@ -157,8 +162,8 @@ class FakeCloud:
         self._poll[verb] = _Plant(error, times, power)
 
     def fail_read(self, verb: str, error: HubletError, *, times: int = 1) -> None:
-        """The next `times` reads of that verb raise `error`: `vm_get`, `powers`, `address`, `poll`, `group_get`,
-        `tagged`."""
+        """The next `times` reads of that verb raise `error`: `vm_get`, `powers`, `sizes_list`, `address`, `poll`,
+        `group_get`, `tagged`, `within`."""
         self._read[verb] = _Plant(error, times)
 
     def forget_operations(self) -> None:

@@ -1,14 +1,15 @@
 """Hubs that are there already, with their machines and index entries: a test or a measurement need not make them."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from shared.hubs.meter import Billing, Meter
 from shared.hubs.model import Hub
-from shared.hubs.ports import IndexEntry, VmPlan
+from shared.hubs.ports import IndexEntry, NsgPlan, ResourceRef, VmPlan, VnetPlan
 from shared.hubs.states import HubState
-from shared.hubs.tags import DEPLOYMENT, HUB
+from shared.hubs.tags import DEPLOYMENT, HUB, OWNER_HASH
 from tests.support.builders import a_ready_hub, a_stopped_hub
 from tests.support.fake_arm import FakeGroup, FakeVm
 from tests.support.world import World
@@ -22,28 +23,33 @@ def plant_vm(
 ) -> FakeVm:
     """The hub's resource group with its machine, as if it had been made earlier; or another one like it."""
     now = world.clock.now()
+    tags = {HUB: hub.id, DEPLOYMENT: world.storage.identity.deployment_id}
     plan = VmPlan(
         group=group_name or hub.group_name,
         name=name or hub.vm_name,
         region=hub.region,
         size=hub.size,
-        tags={},
+        tags=tags,
         image=hub.spec.image,
         os_disk_gib=hub.spec.os_disk_gib,
         admin_username=hub.spec.admin_user,
         ssh_public_keys=(),
         custom_data=b"",
-        vnet_name=f"{hub.id}-vnet",
+        vnet_name="hublet-vnet",
         subnet="hub",
-        nsg_name=f"{hub.id}-nsg",
+        nsg_name="hublet-nsg",
         dns_label=hub.dns_label,
     )
+
+    def made_by_arm(kind: str, stem: str) -> str:
+        return world.cloud.id_of(plan.group, kind, f"{stem}-of-{hub.id}")
+
     vm = FakeVm(
         plan=plan,
-        vm_id=hub.machine.vm_id or f"vm-of-{hub.id}",
-        nic_id=f"nic-of-{hub.id}",
-        public_ip_id=f"ip-of-{hub.id}",
-        disk_id=f"disk-of-{hub.id}",
+        vm_id=hub.machine.vm_id or made_by_arm("Microsoft.Compute/virtualMachines", "vm"),
+        nic_id=made_by_arm("Microsoft.Network/networkInterfaces", "nic"),
+        public_ip_id=made_by_arm("Microsoft.Network/publicIPAddresses", "ip"),
+        disk_id=made_by_arm("Microsoft.Compute/disks", "disk"),
         ip=ADDRESS,
         created_at=now,
         settles_at=now,
@@ -51,8 +57,19 @@ def plant_vm(
         power=power_state,
         next_power=power_state,
     )
-    tags = {HUB: hub.id, DEPLOYMENT: world.storage.identity.deployment_id}
     group = world.cloud.groups.setdefault(plan.group.lower(), FakeGroup(plan.group, hub.region, tags))
+    nsg = NsgPlan(group=plan.group, name=plan.nsg_name, region=plan.region, tags=tags, rules=())
+    group.nsgs[nsg.name] = nsg
+    group.vnets[plan.vnet_name] = VnetPlan(
+        group=plan.group,
+        name=plan.vnet_name,
+        region=plan.region,
+        tags=tags,
+        address_prefix="10.0.0.0/24",
+        subnet=plan.subnet,
+        subnet_prefix="10.0.0.0/24",
+        nsg_name=nsg.name,
+    )
     group.vms[plan.name.lower()] = vm
     return vm
 
@@ -85,3 +102,30 @@ def seed_ready(world: World, name: str, power_state: str | None = "running", **c
 
 def seed_stopped(world: World, name: str, power_state: str | None = "deallocated", **changes: Any) -> Hub:
     return seed(world, a_stopped_hub(name=name, **changes), power_state)
+
+
+# ------------------------------------------------------------------ what is left behind
+
+
+def ours(world: World, hub_id: str) -> dict[str, str]:
+    """The tags this deployment gives to everything of a hub."""
+    return {HUB: hub_id, DEPLOYMENT: world.storage.identity.deployment_id, OWNER_HASH: "0" * 16}
+
+
+def plant_group(world: World, name: str, tags: Mapping[str, str]) -> FakeGroup:
+    """A resource group with nothing in it."""
+    group = FakeGroup(name, "eastus", dict(tags))
+    world.cloud.groups[name.lower()] = group
+    return group
+
+
+def plant_loose(world: World, group: FakeGroup, *kinds: str, tags: Mapping[str, str] | None = None) -> None:
+    """Things that belong to no machine, with the group's tags or others."""
+    for kind in kinds:
+        name = f"left-{len(group.loose)}"
+        found = ResourceRef(
+            id=world.cloud.id_of(group.name, kind, name),
+            type=kind,
+            tags=dict(group.tags if tags is None else tags),
+        )
+        group.loose.append(found)

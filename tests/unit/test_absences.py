@@ -94,3 +94,27 @@ async def test_what_cannot_be_read_was_not_seen(sweeps: Sweeps, document: object
     await sweeps.cache.put(KEY, document)
     assert await sweeps.sweep(HUB) == []
     assert await sweeps.sweep(HUB) == [HUB]
+
+
+async def test_what_was_forgotten_is_seen_for_the_first_time_again(sweeps: Sweeps):
+    await sweeps.sweep(HUB)
+    absences = await Absences.known(sweeps.cache)
+    assert absences.confirmed(HUB, sweeps.clock.now())
+    absences.forget(HUB)
+    await absences.keep(sweeps.cache, also=())
+    assert await sweeps.sweep(HUB) == []
+
+
+async def test_sightings_of_different_things_do_not_mix(sweeps: Sweeps):
+    await sweeps.sweep(HUB)
+    others = await Absences.known(sweeps.cache, "sweep-others")
+    assert not others.confirmed(HUB, sweeps.clock.now())
+    await others.keep(sweeps.cache, also=())
+    assert await sweeps.sweep(HUB) == [HUB]
+
+
+async def test_what_is_not_noted_any_more_is_over(sweeps: Sweeps):
+    await sweeps.sweep(HUB, OTHER)
+    absences = await Absences.known(sweeps.cache)
+    absences.confirmed(HUB, sweeps.clock.now())
+    assert list(absences.over) == [OTHER]

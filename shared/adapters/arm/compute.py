@@ -15,7 +15,7 @@ from shared.adapters.arm.ids import ResourceId, parse_id
 from shared.adapters.arm.network import NSG_TYPE, VNET_TYPE
 from shared.adapters.arm.operations import begun, one_look_polling
 from shared.errors import FatalError
-from shared.hubs.ports import Begun, VmPlan, VmPower, VmView
+from shared.hubs.ports import Begun, VmPlan, VmPower, VmSize, VmView
 
 if TYPE_CHECKING:
     from azure.core.polling import AsyncLROPoller
@@ -106,6 +106,17 @@ class ArmCompute:
                 power = vm_power(vm.as_dict())
                 if power is not None:
                     found.append(power)
+        return found
+
+    async def sizes(self) -> Sequence[VmSize]:
+        """One GET for each page of the subscription's VMs; all pages, or it raises. `statusOnly`, which `powers` asks
+        for, leaves the size out."""
+        found: list[VmSize] = []
+        with translated():
+            async for vm in self._arm.compute().virtual_machines.list_all():
+                size = vm_size(vm.as_dict())
+                if size is not None:
+                    found.append(size)
         return found
 
     async def begin_deallocate(self, group: str, name: str) -> Begun:
@@ -284,13 +295,26 @@ def vm_power(document: Mapping[str, Any]) -> VmPower | None:
 
     That list returns ids with the group's name in upper case (recorded answers), so they are compared in lower case.
     """
-    try:
-        vm = parse_id(str(document.get("id", "")), VM_TYPE)
-    except FatalError:
-        _log.warning("azure_vm_id_unknown", extra={"vm_id": document.get("id")})
+    vm = _listed_id(document)
+    if vm is None:
         return None
     view = (document.get("properties") or {}).get("instanceView") or {}
     return VmPower(group=vm.group.lower(), name=vm.name.lower(), power=_power(view))
+
+
+def vm_size(document: Mapping[str, Any]) -> VmSize | None:
+    """The same list without `statusOnly`. None also when it does not say the size."""
+    vm = _listed_id(document)
+    size = ((document.get("properties") or {}).get("hardwareProfile") or {}).get("vmSize")
+    return VmSize(group=vm.group.lower(), name=vm.name.lower(), size=size) if vm is not None and size else None
+
+
+def _listed_id(document: Mapping[str, Any]) -> ResourceId | None:
+    try:
+        return parse_id(str(document.get("id", "")), VM_TYPE)
+    except FatalError:
+        _log.warning("azure_vm_id_unknown", extra={"vm_id": document.get("id")})
+        return None
 
 
 def _power(instance_view: Mapping[str, Any]) -> str | None:

@@ -76,6 +76,19 @@ class ArmResourceGroups:
                 found.append(_ref(resource.as_dict(), ""))
         return [ref for ref in found if not ref.tags or _has(ref.tags, tag, value)]
 
+    async def within(self, name: str) -> Sequence[ResourceRef]:
+        """One list of the group, unfiltered, so tags come with it. A group that is not there has nothing in it."""
+        from azure.core.exceptions import HttpResponseError
+
+        with translated():
+            try:
+                found = self._arm.resources().resources.list_by_resource_group(name)
+                return [_ref(resource.as_dict(), "") async for resource in found]
+            except HttpResponseError as error:
+                if says_absent(error):
+                    return []
+                raise
+
 
 def _ref(document: Mapping[str, Any], kind: str) -> ResourceRef:
     return ResourceRef(id=document["id"], type=document.get("type") or kind, tags=dict(document.get("tags") or {}))

@@ -22,6 +22,7 @@ from shared.hubs.ports.azure import (
     SizeInfo,
     VmPlan,
     VmPower,
+    VmSize,
     VmView,
     VnetPlan,
 )
@@ -123,6 +124,7 @@ __all__ = [
     "UnreadableRow",
     "VmPlan",
     "VmPower",
+    "VmSize",
     "VmView",
     "VnetPlan",
     "WorkQueue",

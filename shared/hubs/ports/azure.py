@@ -48,7 +48,12 @@ class ResourceGroups(Protocol):
         ...
 
     async def tagged(self, tag: str, value: str) -> Sequence[ResourceRef]:
-        """All resources of the subscription with that tag (groups included)."""
+        """All resources of the subscription with that tag (groups included): one read for each page of the groups and
+        of the resources. Groups come with their tags, resources need not."""
+        ...
+
+    async def within(self, name: str) -> Sequence[ResourceRef]:
+        """Everything in the group, whoever made it, with its tags: one read for each page. No such group = nothing."""
         ...
 
 
@@ -142,11 +147,24 @@ class VmPower:
     power: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmSize:
+    """One VM of the subscription as the list of all shows it. Group and name in lower case."""
+
+    group: str
+    name: str
+    size: str
+
+
 class Compute(Protocol):
     async def begin_vm(self, plan: VmPlan) -> Begun: ...
     async def vm(self, group: str, name: str, *, with_power: bool = False) -> VmView | None: ...
     async def powers(self) -> Sequence[VmPower]:
         """Every VM of the subscription with its power state: one read for each page, however many there are."""
+        ...
+
+    async def sizes(self) -> Sequence[VmSize]:
+        """Every VM of the subscription with its size: one read for each page, however many there are."""
         ...
 
     async def begin_deallocate(self, group: str, name: str) -> Begun: ...

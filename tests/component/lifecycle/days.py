@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from shared.app import App
 from shared.hubs.lifecycle import schedule_and_save
 from shared.hubs.messages import DueBatch
@@ -83,6 +85,12 @@ def power(world: World) -> str | None:
 def power_writes(world: World, since: datetime) -> list[str]:
     verbs = ("start", "deallocate", "restart", "resize")
     return [call.verb for call in world.cloud.writes if call.verb in verbs and call.at >= since]
+
+
+def alerts(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Kinds of the alerts the operator was sent, in their order."""
+    said = [record for record in caplog.records if record.getMessage() == "operator_alert"]
+    return [record.__dict__["hublet_fields"]["kind"] for record in said]
 
 
 def conditions(world: World) -> list[str]:

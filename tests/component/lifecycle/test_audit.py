@@ -220,6 +220,7 @@ async def test_a_hub_that_is_being_changed_in_time_is_left_alone():
 
 async def test_a_notice_whose_message_got_lost_is_delivered_by_the_next_audit_and_once():
     world = await a_ready_world(MONDAY)
+    await world.run(lambda: not world.storage.outbox.rows, limit_s=60)  # that it is ready
     await world.stop()
     await world.run(lambda: bool(world.storage.outbox.rows), limit_s=600)
     world.storage.notices.waiting.clear()
@@ -232,6 +233,7 @@ async def test_a_notice_whose_message_got_lost_is_delivered_by_the_next_audit_an
 
 async def test_a_fresh_notice_is_left_to_its_own_message():
     world = await a_ready_world(MONDAY)
+    await world.run(lambda: not world.storage.outbox.rows, limit_s=60)  # that it is ready
     await world.stop()
     await world.run(lambda: bool(world.storage.outbox.rows), limit_s=600)
     sent = len(world.storage.notices.sent)
@@ -241,6 +243,7 @@ async def test_a_fresh_notice_is_left_to_its_own_message():
 
 async def test_a_sink_that_is_down_all_day_hears_everything_once_when_it_is_back():
     world = await a_ready_world(MONDAY, schedule=a_schedule())
+    await world.run(lambda: bool(told(world, "ready")), limit_s=60)
     real, refuse = world.told.deliver, [True]
 
     async def deliver(notice: Notice) -> None:
@@ -260,7 +263,7 @@ async def test_a_sink_that_is_down_all_day_hears_everything_once_when_it_is_back
     refuse[0] = False
     await run_to(world, world.clock.now() + 3 * HOUR)
     assert sorted(notice.id for notice in world.told.notices) == sorted({notice.id for notice in world.told.notices})
-    assert len(world.told.notices) == 5
+    assert len(world.told.notices) == 1 + 5
     assert world.storage.outbox.rows == {}
 
 
@@ -405,13 +408,13 @@ async def test_azure_out_of_reach_does_not_stop_the_audit():
     assert [row.name for row in world.storage.due.rows.values()] == ["b"]
 
 
-async def test_only_hubs_that_miss_their_machine_cost_an_arm_read():
+async def test_only_a_list_and_hubs_that_miss_their_machine_cost_an_arm_read():
     world = World(start=MONDAY)
     for number in range(20):
         seed_ready(world, f"h{number}")
     seed_stopped(world, "drifted", None, machine=Machine(vm_id="x", missing_since=MONDAY - HOUR))
     await audit(world.app)
-    assert [call.verb for call in world.cloud.reads] == ["vm_get"]
+    assert [call.verb for call in world.cloud.reads] == ["sizes_list", "vm_get"]
 
 
 async def test_a_start_that_did_not_find_the_machine_can_be_repeated_an_hour_after_it_is_back():

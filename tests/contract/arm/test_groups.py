@@ -104,3 +104,35 @@ async def test_tags_are_found_without_regard_to_case(azure: Azure) -> None:
     await azure.groups.put(GROUP, REGION, {"Hublet-Hub": "physics-ab2cd3"})
 
     assert len(await azure.groups.tagged("hublet-hub", "physics-ab2cd3")) == 1
+
+
+async def test_what_is_within_a_group_is_listed_with_its_tags(azure: Azure) -> None:
+    await has_vm(azure)
+
+    within = await azure.groups.within(GROUP.upper())
+
+    assert {ref.type.lower() for ref in within} == {
+        "microsoft.network/networksecuritygroups",
+        "microsoft.network/virtualnetworks",
+        "microsoft.network/networkinterfaces",
+        "microsoft.network/publicipaddresses",
+        "microsoft.compute/virtualmachines",
+        "microsoft.compute/disks",
+    }
+    assert {tuple(sorted(ref.tags.items())) for ref in within} == {tuple(sorted(TAGS.items()))}
+
+
+async def test_within_an_absent_group_is_nothing(azure: Azure) -> None:
+    assert await azure.groups.within("nowhere") == []
+
+
+async def test_a_list_by_tag_that_has_many_pages_is_read_to_its_end(azure: Azure) -> None:
+    azure.pages_of(2)
+    await has_vm(azure)
+    for number in range(5):
+        await azure.groups.put(f"hublet-h{number}-a1", REGION, TAGS)
+
+    found = await azure.groups.tagged("hublet-deployment", "d1")
+
+    groups = [ref for ref in found if ref.type.lower() == "microsoft.resources/resourcegroups"]
+    assert (len(groups), len(found)) == (6, 12)

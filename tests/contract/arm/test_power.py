@@ -6,7 +6,7 @@ import pytest
 
 from shared.adapters.arm.operations import ArmLongOperations
 from shared.errors import CapacityError, FatalError, RetryableError
-from shared.hubs.ports import Begun, VmPower
+from shared.hubs.ports import Begun, VmPower, VmSize
 from tests.contract.arm.backends import (
     GROUP,
     Azure,
@@ -299,3 +299,10 @@ async def test_the_list_is_one_request(simulated: SimulatedAzure) -> None:
     await simulated.compute.powers()
 
     assert [(sent.method, "statusOnly=true" in sent.query) for sent in simulated.wire.sent[before:]] == [("GET", True)]
+
+
+async def test_the_list_of_sizes_names_every_machine_with_the_size_it_has(azure: Azure) -> None:
+    await has_vm_that_is_off(azure)
+    assert await finish(azure, await azure.compute.begin_resize(GROUP, vm_plan().name, "Standard_D4s_v3")) is None
+
+    assert await azure.compute.sizes() == [VmSize(group=GROUP, name=vm_plan().name, size="Standard_D4s_v3")]
