@@ -56,8 +56,14 @@ async def ensure_attempt_gone(visit: Visit) -> Done | Wait:
     visit.bill(Billing.NOTHING)
     visit.tell("attempt", f"Nothing of attempt {hub.attempt} is left in Azure; attempt {hub.attempt + 1} begins.")
     visit.steer(clearing=False)
+    next_attempt(visit)
+    return Done()
+
+
+def next_attempt(visit: Visit) -> None:
+    """From here on under the next attempt's names, from nothing. Only when the present one has no machine."""
     visit.update(
-        attempt=hub.attempt + 1,
+        attempt=visit.hub.attempt + 1,
         steps={},
         operation=None,
         machine=Machine(),
@@ -68,7 +74,6 @@ async def ensure_attempt_gone(visit: Visit) -> Done | Wait:
         url=None,
         conditions=(),
     )
-    return Done()
 
 
 def _too_early_s(visit: Visit) -> float:
