@@ -49,7 +49,5 @@ class GroupStep:
         """Nothing of this attempt was ever made, so nothing has to be seen gone first."""
         number, cause = visit.hub.attempt, Reason(code=error.code, message=error.message, fix=error.fix)
         visit.update(attempts=attempts_ended(visit.hub, visit.now, "failed", cause))
-        visit.tell(
-            "attempt", f"The name of attempt {number} stays blocked; attempt {number + 1} begins.", cause=cause
-        )
+        visit.tell("attempt", f"The name of attempt {number} stays blocked; attempt {number + 1} begins.", cause=cause)
         next_attempt(visit)

@@ -129,7 +129,10 @@ class StorageClients:
         from azure.data.tables.aio import TableServiceClient
         from azure.storage.queue.aio import QueueServiceClient
 
-        options: dict[str, Any] = {"transport": _transport(self._observer, self._timeout_s, self._time), "retry_total": 0}
+        options: dict[str, Any] = {
+            "transport": _transport(self._observer, self._timeout_s, self._time),
+            "retry_total": 0,
+        }
         settings = self._settings
         if settings.storage:
             text = settings.storage.strip()
