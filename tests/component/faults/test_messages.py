@@ -88,6 +88,17 @@ async def test_f07_copies_late_and_in_any_order_end_as_one_flow(seed: int):
     assert (len(world.cloud.writes), world.hub.etag) == (writes, row), "stale copies changed nothing"
 
 
+async def test_f07_a_message_of_an_older_generation_with_the_present_pass_causes_no_write():
+    world = World()
+    hub = await world.create()
+    await world.run_to_rest()
+    await world.stop()
+    stale = replace(work_message(world.hub, world.clock.now()), generation=hub.generation)
+    before, written, called = world.hub, len(world.storage.tape.writes), len(world.cloud.writes)
+    await advance(world.app, STEPS, stale)
+    assert (world.hub, len(world.storage.tape.writes), len(world.cloud.writes)) == (before, written, called)
+
+
 # ---- F08
 
 
