@@ -1,4 +1,4 @@
-"""Writes the documents that are generated from code: docs/{states,settings,errors}.md, local.settings.sample.json.
+"""Writes the documents that are generated: docs/{states,settings,errors,faults}.md, local.settings.sample.json.
 
 `./dev docs` writes them, `./dev docs --check` (part of `./dev check`, through a test) says which one is stale.
 """
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
+from localdev.fault_matrix import faults_md
 from shared.api.problems import CODES, MISTAKES
 from shared.hubs.deadlines import DEADLINES, STATE_LIMITS
 from shared.hubs.model import PROVISION
@@ -133,6 +134,7 @@ def documents() -> dict[Path, str]:
     return {
         Path("docs/states.md"): states_md(),
         Path("docs/errors.md"): errors_md(),
+        Path("docs/faults.md"): faults_md(),
         Path("docs/settings.md"): settings_md(),
         Path("local.settings.sample.json"): sample_json(),
     }

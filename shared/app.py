@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.clock import Clock, OffsetClock, SystemClock
+from shared.clock import Clock, OffsetClock, StorageTime
 from shared.hubs import ports
 from shared.settings import Settings
 
@@ -70,9 +70,10 @@ def build_app(settings: Settings) -> App:
     from shared.adapters.storage.tokens import TableTokenStore
     from shared.adapters.storage.work_queue import StorageWorkQueue
 
-    clock: Clock = OffsetClock(settings.clock_offset_file) if settings.clock_offset_file else SystemClock()
+    time = StorageTime()
+    clock: Clock = OffsetClock(settings.clock_offset_file, time) if settings.clock_offset_file else time
     entropy = SystemEntropy()
-    storage = StorageClients(settings)
+    storage = StorageClients(settings, time=time)
     arm = ArmClients(settings)
     cache = TableCache(storage, clock)
     reach = make_reach(settings)

@@ -246,8 +246,9 @@ class Settings:
     redrive_s: float = _setting(
         "HUBLET_REDRIVE_SECONDS",
         _number,
-        "60",
-        "How long after its time a lost message is put again by the due table, seconds.",
+        "30",
+        "How long after its time a message that was not worked on is put again by the due table, seconds; the minute "
+        "timer makes it up to 60 more.",
     )
     poll_scale: float = _setting(
         "HUBLET_POLL_SCALE", _number, "1", "Divides the app's own poll intervals; above 1 only with a fast simulator."

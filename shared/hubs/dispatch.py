@@ -29,7 +29,7 @@ def work_message(hub: Hub, now: datetime) -> Message:
     )
 
 
-def due_after(hub: Hub, now: datetime, delay_s: float, *, redrive_s: float = 60) -> DueRow:
+def due_after(hub: Hub, now: datetime, delay_s: float, *, redrive_s: float = 30) -> DueRow:
     """The safety net for the same pass: looked at `redrive_s` after the message should have been."""
     return DueRow(
         at=now + timedelta(seconds=delay_s + redrive_s),

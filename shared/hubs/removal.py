@@ -56,6 +56,13 @@ async def ensure_attempt_gone(visit: Visit) -> Done | Wait:
     visit.bill(Billing.NOTHING)
     visit.tell("attempt", f"Nothing of attempt {hub.attempt} is left in Azure; attempt {hub.attempt + 1} begins.")
     visit.steer(clearing=False)
+    next_attempt(visit)
+    return Done()
+
+
+def next_attempt(visit: Visit) -> None:
+    """From here on under the next attempt's names, from nothing. Only when the present one has no machine."""
+    hub = visit.hub
     visit.update(
         attempt=hub.attempt + 1,
         place=replace(hub.place, rung=hub.place.following or hub.place.rung, following=None, label=0),
@@ -69,7 +76,6 @@ async def ensure_attempt_gone(visit: Visit) -> Done | Wait:
         url=None,
         conditions=(),
     )
-    return Done()
 
 
 def _too_early_s(visit: Visit) -> float:

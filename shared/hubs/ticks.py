@@ -93,8 +93,8 @@ async def drive(app: "App", rows: Sequence[DueRow]) -> int:
 async def _drive(app: "App", row: DueRow) -> _Then:
     try:
         hub = await app.hubs.get(row.owner, row.name)
-        if hub is None:
-            return _Then.FORGOTTEN
+        if hub is None:  # it may still come when the timer's clock is ahead of this worker's
+            return _Then.TROUBLED if _before_its_time(app, row) else _Then.FORGOTTEN
         if row.kind == handout.ERASE:
             return await _erase(app, hub, row)
         if row.kind != PASS:
@@ -116,10 +116,15 @@ async def _drive(app: "App", row: DueRow) -> _Then:
 
 
 async def _erase(app: "App", hub: Hub, row: DueRow) -> _Then:
-    if app.clock.now() < row.at - HANDED_OVER_AGAIN:
-        return _Then.TROUBLED  # this worker's clock is behind the timer's: it would find nothing to erase yet
+    if _before_its_time(app, row):
+        return _Then.TROUBLED  # it would find nothing to erase yet
     await handout.erase_expired(app, hub)
     return _Then.FORGOTTEN
+
+
+def _before_its_time(app: "App", row: DueRow) -> bool:
+    """Whether this worker's clock is behind the timer's that handed the row over."""
+    return app.clock.now() < row.at - HANDED_OVER_AGAIN
 
 
 def matches(row: DueRow, hub: Hub) -> bool:

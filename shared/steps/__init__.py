@@ -15,18 +15,19 @@ from shared.steps.install import InstallStep
 from shared.steps.lock import LockStep
 from shared.steps.machine import MachineStep
 from shared.steps.network import NetworkStep
+from shared.steps.power_watch import PowerWatch
 
 _ALL: tuple[Step, ...] = (
     GroupStep(),
     NetworkStep(),
     MachineStep(),
     AddressStep(),
-    BootStep(),
-    InstallStep(),
-    ConfigureStep(),
+    PowerWatch(BootStep()),
+    PowerWatch(InstallStep()),
+    PowerWatch(ConfigureStep()),
     ExposeStep(),
-    HttpsStep(),
-    AcceptStep(),
+    PowerWatch(HttpsStep()),
+    PowerWatch(AcceptStep()),
     LockStep(),
 )
 STEPS: Mapping[StepName, Step] = {step.name: step for step in _ALL}

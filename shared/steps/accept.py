@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from shared.errors import FatalError, HubletError, RetryableError
 from shared.hubs.model import Acceptance, Reason, StepName
+from shared.hubs.ports import HubSecrets
 from shared.hubs.visit import Done, Visit, Wait
 from shared.steps.on_vm import LOST_TASK_TRIES, TaskReport, begin_next_try, paced, run_task, task_key, task_number
 from shared.steps.text import one_line
@@ -52,6 +53,18 @@ class AcceptStep:
         if url is None:
             raise FatalError("ImpossibleState", "The hub has no URL although it should have one by now.")
         user = secrets.acceptance_user
+        if not visit.memory(self.name).get("served"):
+            wait = await self._serve(visit, url, secrets)
+            if wait is not None:
+                return wait
+            if (visit.now - began).total_seconds() > VISIT_S:
+                visit.remember(self.name, served=True)  # or a slow machine would never get further than this
+                return Wait(0.0, "the server is ready")
+        return await self._compute(visit, url, user, secrets.acceptance_password)
+
+    async def _serve(self, visit: Visit, url: str, secrets: HubSecrets) -> Wait | None:
+        """None = the user's server runs."""
+        user = secrets.acceptance_user
         wish = {"user": user, "passwordHash": secrets.acceptance_password_hash}
         key = task_key(visit, "accept-prepare", user, number=task_number(visit, self.name, "prepare"))
         report = await run_task(visit, "accept-prepare", key, wish, wait_s=TASK_WAIT_S)
@@ -62,9 +75,7 @@ class AcceptStep:
             raise _failed_task(report)
         if not await visit.app.hub_http.start_server(url, user, secrets.acceptance_password):
             return Wait(paced(visit, STARTING_PAUSE_S), "a server is starting")
-        if (visit.now - began).total_seconds() > VISIT_S:
-            return Wait(0.0, "the server is ready")
-        return await self._compute(visit, url, user, secrets.acceptance_password)
+        return None
 
     async def _compute(self, visit: Visit, url: str, user: str, password: str) -> Wait | None:
         """Two numbers nobody could know before, multiplied in a real kernel."""
@@ -100,6 +111,7 @@ class AcceptStep:
 
     def _not_yet(self, visit: Visit, error: RetryableError) -> Wait:
         """Anything may be slow on a new machine; what stays wrong until time is up is the cause of the failure."""
+        visit.remember(self.name, served=None)  # whatever it is, it may be the server
         memory = visit.memory(self.name)
         spent = visit.now - datetime.fromisoformat(memory["since"])
         if spent > LIMIT:

@@ -21,12 +21,21 @@ PART_BYTES = 60_000
 """Of each file in one answer; what is more comes with the next call."""
 
 CALLS_A_VISIT = 4
+MORE_CALLS_FOR_S = 15.0
+"""A machine that needs longer for its answers is asked again by the next visit: a visit stays below a minute."""
+
 LOG_KEPT_BYTES = 4 << 20
 """A real installer.log has 1.4 kB, 20 kB when a build fails. What is past this is not kept: a VM may write for ever."""
 
 TAIL_BYTES = 16 * 1024
-SILENCE = timedelta(minutes=10)
-"""The longest silence of recorded installs on a healthy machine is under a minute (conda, pip); ten times that."""
+SILENCE = timedelta(minutes=5)
+"""The longest silence of recorded installs on a healthy machine is under a minute (conda, pip): one that is five times
+as slow is waited for. The agent says every minute that it waits for another program's apt lock."""
+
+OWNERS_SILENCE = timedelta(minutes=15)
+"""While TLJH installs what the owner named. It says nothing until the last package is there, however large they are."""
+
+OWNERS_PHASES = frozenset({"requirements", "plugins"})
 
 AFTER_AGENT_LIMIT = timedelta(minutes=5)
 """The agent stops the installer itself after `install_timeout_s`; when even that is not reported, the VM is lost."""
@@ -73,6 +82,7 @@ class InstallStep:
 
     async def _follow(self, visit: Visit) -> AgentStatus:
         """Takes over everything that was written since the last look; what was taken twice is stored once."""
+        began = visit.now
         for _ in range(CALLS_A_VISIT):
             known = visit.hub.install
             wish = {"logOffset": known.log_bytes, "outputOffset": known.output_bytes, "maxBytes": PART_BYTES}
@@ -82,6 +92,8 @@ class InstallStep:
             if grew or known.last_growth_at is None:
                 visit.update(install=replace(visit.hub.install, last_growth_at=visit.now))
             if not grew or status.log.size <= visit.hub.install.log_bytes + PART_BYTES // 2:
+                break
+            if (visit.now - began).total_seconds() > MORE_CALLS_FOR_S:
                 break
         return status
 
@@ -114,8 +126,9 @@ class InstallStep:
         limit = timedelta(seconds=visit.app.settings.install_timeout_s) + AFTER_AGENT_LIMIT
         if visit.now - _time(memory["attempt-began"]) > limit:
             raise _silent(f"did not end within {limit.total_seconds() / 60:.0f} minutes", install)
-        if visit.now - (install.last_growth_at or visit.now) > SILENCE:
-            raise _silent(f"wrote nothing for {SILENCE.total_seconds() / 60:.0f} minutes", install)
+        silence = OWNERS_SILENCE if install.phase in OWNERS_PHASES else SILENCE
+        if visit.now - (install.last_growth_at or visit.now) > silence:
+            raise _silent(f"wrote nothing for {silence.total_seconds() / 60:.0f} minutes", install)
         if status.state == "absent":
             if status.cloud_init in ("done", "error", "disabled") and memory.get("never-began"):
                 raise FatalError(

@@ -14,7 +14,8 @@ from shared.errors import FatalError, RetryableError
 from shared.hubs.model import Hub, StepName
 from shared.hubs.ports import HubSecrets, SshTarget
 from shared.hubs.visit import Visit
-from shared.hubs.vm_errors import AgentError, AgentProtocolError
+from shared.hubs.vm_errors import AgentError, AgentProtocolError, VmUnreachable
+from shared.steps.power_watch import note_answer, note_silence
 from shared.steps.text import plain, redacted
 
 INSTALLER_USER = "hublet"
@@ -70,12 +71,18 @@ async def ask_agent(visit: Visit, verb: str, payload: Mapping[str, object]) -> M
     """One verb, one answer. Raises VmUnreachable, AuthenticationRefused, AgentProtocolError (look again later) and
     HostKeyMismatch, AgentError (never again), but for trouble of the moment inside the agent: a machine that installs
     may be short of memory or processes for a second."""
+    target = await target_of(visit)
     try:
-        return await visit.app.on_vm.call(await target_of(visit), verb, payload, timeout_s=CALL_TIMEOUT_S)
+        answer = await visit.app.on_vm.call(target, verb, payload, timeout_s=CALL_TIMEOUT_S)
+    except VmUnreachable:
+        note_silence(visit)
+        raise
     except AgentError as error:
         if error.code != "Internal":
             raise
         raise RetryableError("AgentTrouble", f"The agent on the machine had trouble: {error.message}") from error
+    note_answer(visit)
+    return answer
 
 
 async def run_task(

@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 import asyncssh
 import pytest
 
+from shared.adapters.ssh import connection
 from shared.adapters.ssh.client import ANSWER_CAP, SshAgent
 from shared.adapters.ssh.keys import generate_key_pair
 from shared.hubs.ports import Endpoint, SshTarget
@@ -199,6 +200,45 @@ async def test_a_port_that_does_not_speak_ssh_means_not_yet(greeting: bytes, han
     async with raw_server(greeting, hang_up=hang_up) as port:
         with pytest.raises(VmUnreachable):
             await SshAgent(Loopback(port)).call(target(), "status", {}, timeout_s=0.5)
+
+
+async def test_f34_a_slow_banner_and_a_half_open_login_are_given_up_after_ten_seconds_in_all(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Ten seconds are half a second here. Each of two dozen bytes a second would renew a limit for a single read."""
+    assert connection.CONNECT_LIMIT_S == 10.0
+    monkeypatch.setattr(connection, "CONNECT_LIMIT_S", 0.5)
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            for line in range(100):
+                writer.write(b"please wait %d\r\n" % line)
+                await writer.drain()
+                await asyncio.sleep(0.04)
+
+    async def half_open(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-OpenSSH_9.6\r\n")
+        await reader.read()
+        await asyncio.sleep(60)
+
+    for peer in (drip, half_open):
+        server = await asyncio.start_server(peer, "127.0.0.1", 0)
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(VmUnreachable):
+            await SshAgent(Loopback(server.sockets[0].getsockname()[1])).call(target(), "status", {}, timeout_s=20)
+        assert asyncio.get_running_loop().time() - began < 2.5
+        server.close()
+
+
+async def test_f34_a_refused_connection_is_not_yet_at_once():
+    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(VmUnreachable):
+        await SshAgent(Loopback(port)).call(target(), "status", {}, timeout_s=20)
+    assert asyncio.get_running_loop().time() - began < 1
 
 
 async def test_an_agent_that_never_answers_is_given_up_on_in_time():

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import asyncssh
 
 HOST_KEY_ALGORITHM = "ssh-ed25519"
+CONNECT_LIMIT_S = 10.0
+"""From the first packet to the login, all in all. A busy machine needs a few seconds; who accepts the connection and
+says nothing, or sends a banner and then nothing, must not cost a visit more."""
+
 _CLOSE_LIMIT_S = 2.0
 
 
@@ -20,7 +24,8 @@ _CLOSE_LIMIT_S = 2.0
 async def connected(
     reach: Reach, target: SshTarget, *, limit_s: float
 ) -> "AsyncIterator[asyncssh.SSHClientConnection]":
-    """`limit_s`: for connecting and logging in; what is done with the connection needs a limit of its own.
+    """`limit_s`: for connecting and logging in, at most `CONNECT_LIMIT_S`; what is done with the connection needs a
+    limit of its own.
 
     Raises VmUnreachable, AuthenticationRefused, HostKeyMismatch; and ValueError when no host key is pinned, because
     that must never mean "any".
@@ -32,21 +37,22 @@ async def connected(
     client_key = asyncssh.import_private_key(target.private_key)
     pinned = [asyncssh.import_public_key(" ".join(line.split()[:2])) for line in target.host_public_keys]
     endpoint = await reach.endpoint(target.host, target.port)
+    limit_s = min(limit_s, CONNECT_LIMIT_S)
     try:
-        connection = await asyncssh.connect(
-            endpoint.address,
-            endpoint.port,
-            local_addr=local_address(endpoint),
-            config=None,
-            known_hosts=(pinned, [], []),  # by key, for whatever address the VM is reached at
-            server_host_key_algs=[HOST_KEY_ALGORITHM],
-            username=target.username,
-            client_keys=[client_key],
-            agent_path=None,
-            preferred_auth="publickey",
-            connect_timeout=limit_s,
-            login_timeout=limit_s,
-        )
+        async with asyncio.timeout(limit_s):
+            connection = await asyncssh.connect(
+                endpoint.address,
+                endpoint.port,
+                local_addr=local_address(endpoint),
+                config=None,
+                known_hosts=(pinned, [], []),  # by key, for whatever address the VM is reached at
+                server_host_key_algs=[HOST_KEY_ALGORITHM],
+                username=target.username,
+                client_keys=[client_key],
+                agent_path=None,
+                preferred_auth="publickey",
+                login_timeout=0,  # both ends of the handshake are in the one limit above
+            )
     except asyncssh.HostKeyNotVerifiable:
         raise HostKeyMismatch from None
     except asyncssh.KeyExchangeFailed as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from shared.adapters.storage.errors import container_missing, translate
+from shared.clock import StorageTime
 from shared.errors import FatalError
 from shared.settings import Settings
 
@@ -44,7 +45,8 @@ class _Opened:
 class StorageClients:
     """Makes clients for tables and queues of one storage account.
 
-    `prefix` goes before every table and queue name, so that tests can share one account.
+    `prefix` goes before every table and queue name, so that tests can share one account. `time` learns from every
+    answer what time it is there.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class StorageClients:
         prefix: str = "",
         transport_observer: TransportObserver | None = None,
         timeout_s: float = CALL_TIMEOUT_S,
+        time: StorageTime | None = None,
     ) -> None:
         self._settings = settings
         self._prefix = prefix
         self._observer = transport_observer
         self._timeout_s = timeout_s
+        self._time = time or StorageTime()
         # A connection belongs to the event loop it was opened in; a loop that is gone takes its clients along.
         self._opened: WeakKeyDictionary[asyncio.AbstractEventLoop, _Opened] = WeakKeyDictionary()
 
@@ -125,7 +129,10 @@ class StorageClients:
         from azure.data.tables.aio import TableServiceClient
         from azure.storage.queue.aio import QueueServiceClient
 
-        options: dict[str, Any] = {"transport": _transport(self._observer, self._timeout_s), "retry_total": 0}
+        options: dict[str, Any] = {
+            "transport": _transport(self._observer, self._timeout_s, self._time),
+            "retry_total": 0,
+        }
         settings = self._settings
         if settings.storage:
             text = settings.storage.strip()
@@ -148,16 +155,17 @@ class StorageClients:
         )
 
 
-def _transport(observer: TransportObserver | None, timeout_s: float) -> Any:
+def _transport(observer: TransportObserver | None, timeout_s: float, time: StorageTime) -> Any:
     """One connection pool for both services."""
     from azure.core.pipeline.transport import AioHttpTransport
 
     class Observed(AioHttpTransport):  # type: ignore[misc]  # azure.core resolves this name lazily, so untyped
         async def send(self, request: Any, **config: Any) -> Any:
-            status = None
+            status, asked_at = None, time.mark()
             try:
                 response = await super().send(request, **config)
                 status = response.status_code
+                time.learn(response.headers.get("Date"), asked_at)
                 return response
             finally:
                 if observer is not None:

@@ -157,7 +157,8 @@ class NoticeQueue(Protocol):
 
 
 class Sink(Protocol):
-    """Where notices go. Raises RetryableError to be asked again later."""
+    """Where notices go. Raises RetryableError to be asked again later, `SinkGone` (shared/hubs/notify.py) never to be
+    asked again. It has a time limit, and may be given the same notice twice."""
 
     name: str
 

@@ -8,6 +8,7 @@ from shared.onvm.agent.programs import run, say
 from shared.onvm.agent.vm import at
 from shared.onvm.agent.waiting import wait_until
 
+SAY_EVERY_S = 60  # who follows the install takes five minutes without a word for a hang
 APT_WAIT_S = 300  # unattended-upgrades of a fresh image takes minutes; apt-get itself would not wait at all
 
 
@@ -32,8 +33,12 @@ def apt_to_ourselves(limit_s: float = APT_WAIT_S) -> Iterator[None]:
     timers = ("apt-daily.timer", "apt-daily-upgrade.timer")
     run("systemctl", "stop", *timers, limit_s=30)
     try:
-        if not wait_until(lambda: not apt_is_locked(), limit_s, 0.5):
-            say(f"another program still holds the apt lock after {limit_s:g} s")
+        waited = 0.0
+        while not wait_until(lambda: not apt_is_locked(), min(SAY_EVERY_S, limit_s - waited), 0.5):
+            waited += min(SAY_EVERY_S, limit_s - waited)
+            say(f"another program still holds the apt lock after {waited:g} s")
+            if waited >= limit_s:
+                break
         yield
     finally:
         run("systemctl", "start", *timers, limit_s=30)

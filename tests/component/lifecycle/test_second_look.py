@@ -36,7 +36,7 @@ def replace_port(world: World, name: str, **methods: Any) -> None:
 # ---- deleting
 
 
-async def test_a_group_whose_put_is_late_is_deleted_with_its_hub():
+async def test_f40_a_group_whose_put_is_late_is_deleted_with_its_hub():
     """A worker of the older generation saved its intention, was overtaken by a delete, and its PUT arrives late."""
     world = World()
     put, late = world.app.groups.put, []

@@ -208,13 +208,40 @@ async def test_history_quotes_the_end_of_the_output_without_secrets_or_terminal_
         assert secret not in bench.told
 
 
-async def test_silence_fails_the_install_after_ten_minutes():
+async def test_silence_fails_the_install_after_five_minutes():
     bench = an_install(Script(hangs=True, lines=RECORDED[:5]))
     error = await failure(bench)
     assert error.code == "InstallerSilent"
     assert "Upgrading pip" in error.message
     silent = (bench.world.clock.now() - bench.machine.started[0]).total_seconds() - RECORDED[4][0]
-    assert 600 <= silent <= 700
+    assert 300 <= silent <= 370
+
+
+@pytest.mark.parametrize(
+    "line", ["installing packages from user_requirements_txt_url: x", "2 collected from plugins: x"]
+)
+async def test_the_owners_own_packages_may_take_longer_without_a_word(line: str):
+    bench = an_install(
+        Script(hangs=True, lines=(*RECORDED[:9], (96.0, f"Packages {line}" if line[0] == "2" else line)))
+    )
+    await failure(bench)
+    silent = (bench.world.clock.now() - bench.machine.started[0]).total_seconds() - 96.0
+    assert 900 <= silent <= 1000
+
+
+async def test_a_machine_that_answers_slowly_is_not_asked_again_in_the_same_visit():
+    flood = tuple((0.1, "x" * 5000) for _ in range(200))
+    bench = an_install(Script(lines=(RECORDED[0], *flood), hangs=True))
+    bench.pass_time(20)
+    call = bench.world.on_vm.call
+
+    async def slow(*args: Any, **kwargs: Any) -> Any:
+        bench.pass_time(16)
+        return await call(*args, **kwargs)
+
+    bench.world.on_vm.call = slow  # type: ignore[method-assign]
+    await bench.look()
+    assert len(bench.world.on_vm.calls) == 1
 
 
 async def test_an_installer_that_talks_for_ever_is_given_up_after_thirty_minutes():

@@ -207,7 +207,7 @@ async def test_more_due_rows_than_a_transaction_holds_are_forgotten(storage: Sto
 # ------------------------------------------------------------------ unknown outcomes
 
 
-async def test_a_create_whose_answer_was_lost_is_read_back(storage: StorageClients, wire: Wire):
+async def test_f04_a_create_whose_answer_was_lost_is_read_back(storage: StorageClients, wire: Wire):
     await created(storage, a_hub(name="warm-up"))
     hubs = TableHubStore(storage)
     quota, _ = await hubs.admission(OWNER, None)

@@ -1,0 +1,139 @@
+"""Faults of the sinks people are told through: F43 (docs/faults.md)."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from shared.errors import FatalError, RetryableError
+from shared.hubs import notify
+from shared.hubs.model import Notice
+from shared.hubs.notify import SinkGone
+from shared.hubs.states import HubState
+from tests.support.world import World
+
+
+class BadSink:
+    """Notes every try; `behave` decides what comes of it."""
+
+    name = "webhook"
+
+    def __init__(self) -> None:
+        self.tried: list[Notice] = []
+        self.behave: Callable[[], None] = lambda: None
+        self.hangs = False
+
+    async def deliver(self, notice: Notice) -> None:
+        self.tried.append(notice)
+        if self.hangs:
+            await asyncio.Event().wait()
+        self.behave()
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def behave() -> None:
+        raise error
+
+    return behave
+
+
+UNAVAILABLE = RetryableError("SinkUnavailable", "The web hook answered 503.")
+
+
+def a_world() -> tuple[World, BadSink]:
+    world, bad = World(), BadSink()
+    object.__setattr__(world.app, "sinks", (bad, world.told))
+    return world, bad
+
+
+async def stopped_and_deleted(world: World) -> timedelta:
+    """A hub that is made, stopped and deleted; returns how long that took."""
+    began = world.clock.now()
+    hub = await world.create()
+    await world.run_to_rest(HubState.READY)
+    await world.stop()
+    await world.run_to_rest(HubState.STOPPED)
+    await world.delete(hub)
+    await world.run_until_gone()
+    assert world.cloud.groups == {}
+    return world.clock.now() - began
+
+
+def alerts(caplog: pytest.LogCaptureFixture) -> int:
+    return sum("operator_alert" in record.getMessage() for record in caplog.records)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify, "SINK_LIMIT_S", 0.001)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda bad: setattr(bad, "hangs", True),
+        lambda bad: setattr(bad, "behave", raising(UNAVAILABLE)),
+        lambda bad: setattr(bad, "behave", raising(SinkGone("It was deleted (410)."))),
+        lambda bad: setattr(bad, "behave", raising(FatalError("SinkRefused", "It answered 400."))),
+    ],
+    ids=["hangs", "503", "410", "400"],
+)
+async def test_f43_a_bad_sink_holds_up_neither_hubs_nor_the_other_sinks(spoil: Callable[[BadSink], None]):
+    as_ever = await stopped_and_deleted(a_world()[0])
+    world, bad = a_world()
+    spoil(bad)
+    assert await stopped_and_deleted(world) == as_ever
+    await world.run(limit_s=60)
+    assert bad.tried
+    assert len(world.told.of("stopped")) >= 1
+    assert len(world.told.of("deleted")) >= 1
+
+
+async def test_f43_a_notice_that_nobody_takes_ends_after_a_day_and_the_operator_is_told(
+    caplog: pytest.LogCaptureFixture,
+):
+    world, bad = a_world()
+    bad.behave = raising(UNAVAILABLE)
+    await world.create()
+    await world.run_to_rest(HubState.READY)
+    await world.stop()
+    await world.run_to_rest(HubState.STOPPED)
+    await world.run(limit_s=23 * 3600)
+    assert len(world.storage.outbox.rows) == 1, "it is tried for a day"
+    await world.run(limit_s=4 * 3600)
+    assert world.storage.outbox.rows == {}
+    tried = len(bad.tried)
+    assert tried <= 300
+    assert alerts(caplog) == 1
+    await world.run(limit_s=24 * 3600)
+    assert len(bad.tried) == tried
+
+
+async def test_f43_a_sink_that_answers_410_is_not_asked_again_and_the_operator_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+):
+    world, bad = a_world()
+    bad.behave = raising(SinkGone("It was deleted (410)."))
+    await stopped_and_deleted(world)
+    await world.run(limit_s=60)
+    assert len(bad.tried) == 1
+    assert len(world.told.notices) == 2
+    assert alerts(caplog) == 1
+    assert world.storage.outbox.rows == {}
+
+
+async def test_f43_a_sink_that_comes_back_hears_everything_of_the_last_day():
+    world, bad = a_world()
+    bad.behave = raising(UNAVAILABLE)
+    await world.create()
+    await world.run_to_rest(HubState.READY)
+    await world.stop()
+    await world.run_to_rest(HubState.STOPPED)
+    await world.run(limit_s=8 * 3600)
+    bad.behave = lambda: None
+    before = len(bad.tried)
+    await world.run(limit_s=2 * 3600)
+    assert [notice.type for notice in bad.tried[before:]] == ["io.hublet.hub.stopped.v1"]
+    assert world.storage.outbox.rows == {}
