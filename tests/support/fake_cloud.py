@@ -1,4 +1,4 @@
-"""Azure in memory, shared by the six fakes of tests/support/fake_arm.py: one `FakeCloud` with an injected clock.
+"""Azure in memory, shared by the seven fakes of tests/support/fake_arm.py: one `FakeCloud` with an injected clock.
 
 Nothing here is scripted: what was written is remembered, time alone finishes operations and lets daily shutdowns fire,
 and what belongs to a group goes when the group goes. Every call is recorded (`cloud.writes`, `cloud.reads`), every verb
@@ -110,7 +110,8 @@ class _Plant:
 
 class FakeCloud:
     """What the fakes share. Change at any time: `durations`, `address_delay_s` (how late the IP shows), `no_room`
-    (sizes in lower case that a start or a resize gets no hardware for), `page_size` (VMs on a page of `powers`).
+    (sizes in lower case that a start or a resize gets no hardware for), `page_size` (VMs on a page of `powers`),
+    `outage` (what every call fails with, nothing happens), `disabled` (the subscription takes no writes).
 
     `fired`: the daily shutdowns that were carried out, by VM and time."""
 
@@ -133,6 +134,8 @@ class FakeCloud:
         self.taken_labels: set[tuple[str, str]] = set()
         self.no_room: set[str] = set()
         self.page_size = 1000
+        self.outage: HubletError | None = None
+        self.disabled = False
         self.fired: list[Call] = []
         self._settled_at = clock.now()
         self._begin: dict[str, _Plant] = {}
@@ -227,6 +230,8 @@ class FakeCloud:
 
     def read(self, verb: str, group: str, name: str) -> None:
         self.reads.append(Call(verb, group, name, self.clock.now()))
+        if self.outage is not None:
+            raise self.outage
         self._raise(self._read, verb)
         self.settle()
 
@@ -235,6 +240,8 @@ class FakeCloud:
         if self.before_write:
             self.before_write(call)
         self.writes.append(call)
+        if self.outage is not None or self.disabled:
+            raise self.outage or subscription_disabled()
         self._raise(self._begin, verb)
         self.settle()
         return call
@@ -282,6 +289,11 @@ class FakeCloud:
         plant = self._take(plants, verb)
         if plant is not None:
             raise plant.error
+
+
+def subscription_disabled() -> RetryableError:
+    """As the adapter classifies it (shared/adapters/arm/refusals.py)."""
+    return RetryableError("ReadOnlyDisabledSubscription", "The Azure subscription is disabled.", retry_after_s=300)
 
 
 def _moments(plan: DailyShutdown | None, since: datetime, until: datetime) -> Iterator[datetime]:

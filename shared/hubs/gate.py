@@ -1,0 +1,277 @@
+"""The gate before Azure, one for each process, over one row that all of them share.
+
+A reservation is one conditional write of the row on the ETag this process saw last; only when another process was
+faster it is a read and a write more. Requests of one process at the same moment share one write. Writes that are few
+and need not stand in line are entered later, together with the next ones (`DEBT`), so a hub alone costs one write, or
+two requests in a process that has just begun.
+
+Whether Azure answers at all is found out by the calls themselves. A process counts failures in a row without any answer
+in between; at `FAILURES` it opens the circuit for everybody. One resource's or one provider's own trouble (an error
+body with a code of its own) counts once for each resource group, so a single hub never opens it.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from weakref import WeakKeyDictionary
+
+from shared import log
+from shared.clock import Clock
+from shared.errors import ConcurrentUpdate, HubletError, RetryableError
+from shared.hubs.alerts import alert
+from shared.hubs.gate_state import CAUSES, FIXES, SENTENCES, AzurePaused, Cause, GateState, Pause, Verdict, verdict_of
+from shared.hubs.ports import AzureProbe, Cache, Entropy, GateRow
+from shared.hubs.write_budget import Lane
+
+FAILURES = 3
+"""So many failures in a row, with no answer to any hub of this process in between, are an outage."""
+
+DEBT = 4
+"""So many writes outside of the line a process may have sent before it enters them in the row."""
+
+KNOWN_FOR_S = 60.0
+"""An accept believes what this process read so long ago."""
+
+TRIES = 8
+"""How often a change of the row is tried when other processes change it at the same moment."""
+
+HOLD_UNKNOWN_S, LONGEST_HOLD_S = 5.0, 300.0
+"""How long nobody writes after a 429: as Azure says, so long when it says nothing, and never longer than that."""
+
+SHORTEST_WAIT_S, LONGEST_WAIT_S, SHARE_OF_OUTAGE = 20.0, 60.0, 0.02
+"""Between these (growing with the outage's age) and three times as long a hub waits before it asks the gate again: at
+random, so that five hundred hubs come back at five a second, not at once."""
+
+type Change = Callable[[GateState, float], GateState | None]
+"""The new state from the present one and the time; None = there is nothing to change."""
+
+
+@dataclass(slots=True)
+class _Ask:
+    lane: Lane
+    writes: int
+    slot: float | None = None
+
+
+class SharedGate:
+    """`AzureGate`. `poll_scale` shortens its waits in a local stack, as it does all our own intervals."""
+
+    def __init__(
+        self,
+        row: GateRow,
+        probe: AzureProbe,
+        clock: Clock,
+        entropy: Entropy,
+        cache: Cache,
+        *,
+        poll_scale: float = 1.0,
+    ) -> None:
+        self.cache = cache
+        """Alerts are remembered there."""
+        self._row, self._probe, self._clock, self._entropy, self._scale = row, probe, clock, entropy, poll_scale
+        self._state = GateState()
+        self._etag: str | None = None
+        self._read_at: float | None = None
+        self._rivals = True  # nothing was read yet
+        self._asks: list[_Ask] = []
+        self._unpaid: Counter[Lane] = Counter()
+        self._failed: Counter[str] = Counter()
+        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
+    # ---- the write budget
+
+    async def reserve(self, lane: Lane, writes: int) -> datetime:
+        now = self._now()
+        if lane is not Lane.LINE and self._may_owe(lane, writes, now):
+            self._unpaid[lane] += writes
+            return self._clock.now()
+        ask = _Ask(lane, writes)
+        self._asks.append(ask)
+        async with self._lock():
+            if ask.slot is None:  # else whoever had the lock before entered it, too
+                await self._enter()
+        return self._clock.now() if ask.slot is None or ask.slot <= self._now() else _moment(ask.slot)
+
+    def void(self, slot: datetime) -> bool:
+        return slot.timestamp() < self._state.void_before
+
+    def _may_owe(self, lane: Lane, writes: int, now: float) -> bool:
+        """While the bucket is more than half full as far as this process knows, and nothing was refused lately."""
+        budget = self._state.budget
+        owed = self._unpaid[lane] + writes
+        return owed <= DEBT and budget.hold_until <= now and budget.tokens(lane, now) > 3 * DEBT
+
+    async def _enter(self) -> None:
+        asks, self._asks = self._asks, []
+        unpaid, self._unpaid = self._unpaid, Counter()
+        slots: list[float] = []
+
+        def change(state: GateState, now: float) -> GateState:
+            budget = state.budget
+            for lane, writes in unpaid.items():
+                budget = budget.owe(lane, writes, now)
+            slots.clear()
+            for ask in asks:
+                budget, slot = budget.reserve(ask.lane, ask.writes, now)
+                slots.append(slot)
+            return replace(state, budget=budget)
+
+        if not await self._change(change):
+            self._unpaid.update(unpaid)
+            slots = [self._now()] * len(asks)  # a table that does not answer must not stop a hub
+        for ask, slot in zip(asks, slots, strict=True):
+            ask.slot = slot
+
+    # ---- whether Azure answers
+
+    async def admit(self) -> None:
+        pause = self._state.pause
+        if pause is None:
+            return
+        async with self._lock():
+            if await self._change(lambda state, now: state.probing(now)) and self._state.pause is not None:
+                await self._look(self._state.pause)
+        if self._state.pause is not None:
+            raise AzurePaused(self._state.pause.cause, self._wait_s(self._state.pause))
+
+    async def _look(self, pause: Pause) -> None:
+        """This process has the probe. The lock is held: the others of this process wait for its answer."""
+        try:
+            await self._probe.ask()
+        except RetryableError as error:
+            cause = CAUSES.get(verdict_of(error), pause.cause)
+            await self._change(lambda state, now: state.still_paused(cause, now))
+            log.info("azure_still_paused", cause=str(cause), code=error.code)
+        else:
+            await self._resume(pause)
+
+    async def _resume(self, pause: Pause) -> None:
+        self._failed.clear()
+        if not await self._change(lambda state, now: state.resumed(now)):
+            self._state = self._state.resumed(self._now())
+        log.warning("azure_resumed", cause=str(pause.cause), seconds=round(self._now() - pause.since))
+
+    def answered(self) -> None:
+        self._failed.clear()
+
+    async def failed(self, error: HubletError, whose: str) -> HubletError:
+        verdict = verdict_of(error)
+        match verdict:
+            case Verdict.NOTHING:
+                return error
+            case Verdict.ANSWERED:
+                self.answered()
+                return error
+            case Verdict.FORBIDDEN:
+                self.answered()
+                await alert(self, error.code, f"{error.message} {error.fix}".strip())
+                return error
+            case Verdict.THROTTLED:
+                self.answered()
+                await self._lower(error)
+                return error
+            case Verdict.DISABLED:
+                await self._pause(Cause.DISABLED)
+            case Verdict.SILENT | Verdict.UNSIGNED:
+                self._failed[""] += 1
+                if self._failures() >= FAILURES:
+                    await self._pause(CAUSES[verdict])
+            case Verdict.TROUBLED:
+                self._failed[whose] = 1
+                if self._failures() >= FAILURES:
+                    await self._pause(Cause.OUTAGE)
+        pause = self._state.pause
+        return error if pause is None else AzurePaused(pause.cause, self._wait_s(pause))
+
+    def _failures(self) -> int:
+        return self._failed.total()
+
+    async def _pause(self, cause: Cause) -> None:
+        async with self._lock():
+            known = self._state.pause
+            if known is not None and known.cause is cause:
+                return
+            if not await self._change(lambda state, now: state.paused(cause, now)):
+                self._state = self._state.paused(cause, self._now())  # at least this process stops asking
+        await alert(self, cause.value, f"{SENTENCES[cause]} {FIXES[cause]}")
+
+    async def _lower(self, error: HubletError) -> None:
+        wished = error.retry_after_s if isinstance(error, RetryableError) else None
+        hold_s = min(LONGEST_HOLD_S, HOLD_UNKNOWN_S if wished is None else wished)
+        log.warning("azure_throttled", hold_s=hold_s)
+        until = self._now() + hold_s
+        if self._state.budget.hold_until >= until - 1.0:
+            return  # another hub of this process was told the same
+        async with self._lock():
+            await self._change(lambda state, now: replace(state, budget=state.budget.lowered(until)))
+
+    def _wait_s(self, pause: Pause) -> float:
+        age_s = max(0.0, self._now() - pause.since)
+        shortest = min(LONGEST_WAIT_S, max(SHORTEST_WAIT_S, SHARE_OF_OUTAGE * age_s))
+        return shortest * (1 + 2 * self._entropy.jitter()) / self._scale
+
+    # ---- accepts
+
+    async def refusal(self) -> HubletError | None:
+        if self._read_at is None or self._now() - self._read_at > KNOWN_FOR_S:
+            async with self._lock():
+                if self._read_at is None or self._now() - self._read_at > KNOWN_FOR_S:
+                    await self._read_or_go_on()
+        pause = self._state.pause
+        if pause is None or pause.cause is not Cause.DISABLED:
+            return None
+        return RetryableError(pause.cause.value, SENTENCES[pause.cause], fix=FIXES[pause.cause], retry_after_s=300)
+
+    async def _read_or_go_on(self) -> None:
+        try:
+            await self._read()
+        except HubletError as error:
+            self._read_at = self._now()
+            log.warning("azure_gate_unavailable", code=error.code)
+
+    # ---- the row
+
+    async def _change(self, change: Change) -> bool:
+        """Applies `change` to the present row; the lock is held. False = there was nothing to change, or storage could
+        not be asked."""
+        try:
+            for _ in range(TRIES):
+                if self._rivals:  # better one read than a write in vain and a read
+                    await self._read()
+                wanted = change(self._state, self._now())
+                if wanted is None:
+                    return False
+                if wanted == self._state:
+                    return True
+                try:
+                    self._etag = await self._row.write(wanted, self._etag)
+                except ConcurrentUpdate:
+                    self._rivals = True
+                    continue
+                self._state, self._read_at = wanted, self._now()
+                return True
+        except HubletError as error:
+            self._rivals = True  # whether it was written is not known
+            log.warning("azure_gate_unavailable", code=error.code)
+            return False
+        log.warning("azure_gate_contended", tries=TRIES)
+        return False
+
+    async def _read(self) -> None:
+        known, (self._state, self._etag) = self._etag, await self._row.read()
+        self._read_at, self._rivals = self._now(), known is not None and self._etag != known
+
+    def _lock(self) -> asyncio.Lock:
+        loop = asyncio.get_running_loop()
+        if loop not in self._locks:
+            self._locks[loop] = asyncio.Lock()
+        return self._locks[loop]
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _moment(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
