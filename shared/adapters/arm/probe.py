@@ -27,10 +27,9 @@ class ArmProbe:
         """An answer that forbids the look proves that ARM answers; then the next write shows whether it may."""
         from azure.core.rest import HttpRequest
 
+        url = f"{self._arm.endpoint}/subscriptions/{self._arm.subscription_id}"
         with translated():
-            response: Any = await self._arm.bare().send_request(
-                HttpRequest("GET", f"/subscriptions/{self._arm.subscription_id}", params={"api-version": _API})
-            )
+            response: Any = await self._arm.bare().send_request(HttpRequest("GET", url, params={"api-version": _API}))
             body = text_of(response)
             if response.status_code >= 400:
                 error = from_response(response.status_code, response.headers, body)
