@@ -37,6 +37,10 @@ KNOWN_FOR_S = 60.0
 TRIES = 8
 """How often a change of the row is tried when other processes change it at the same moment."""
 
+CONTENDED_S = 0.05
+"""About so long, and longer at every try, it is left to the others; meanwhile more hubs of this process come, and share
+the next try."""
+
 HOLD_UNKNOWN_S, LONGEST_HOLD_S = 5.0, 300.0
 """How long nobody writes after a 429: as Azure says, so long when it says nothing, and never longer than that."""
 
@@ -98,20 +102,22 @@ class SharedGate:
         return slot.timestamp() < self._state.void_before
 
     def _may_owe(self, lane: Lane, writes: int, now: float) -> bool:
-        """While the bucket is more than half full as far as this process knows, and nothing was refused lately."""
+        """While there is plenty as far as this process knows, and nothing was refused lately."""
         budget = self._state.budget
         owed = self._unpaid[lane] + writes
-        return owed <= DEBT and budget.hold_until <= now and budget.tokens(lane, now) > 3 * DEBT
+        return owed <= DEBT and budget.hold_until <= now and budget.left(lane, now) > 3 * DEBT
 
     async def _enter(self) -> None:
-        asks, self._asks = self._asks, []
+        asks: list[_Ask] = []
         unpaid, self._unpaid = self._unpaid, Counter()
         slots: list[float] = []
 
         def change(state: GateState, now: float) -> GateState:
+            asks.extend(self._asks)  # at every try: whoever came meanwhile is in it, too
+            self._asks.clear()
             budget = state.budget
             for lane, writes in unpaid.items():
-                budget = budget.owe(lane, writes, now)
+                budget, _ = budget.reserve(lane, writes, now)
             slots.clear()
             for ask in asks:
                 budget, slot = budget.reserve(ask.lane, ask.writes, now)
@@ -120,6 +126,8 @@ class SharedGate:
 
         if not await self._change(change):
             self._unpaid.update(unpaid)
+            asks.extend(self._asks)
+            self._asks.clear()
             slots = [self._now()] * len(asks)  # a table that does not answer must not stop a hub
         for ask, slot in zip(asks, slots, strict=True):
             ask.slot = slot
@@ -237,7 +245,7 @@ class SharedGate:
         """Applies `change` to the present row; the lock is held. False = there was nothing to change, or storage could
         not be asked."""
         try:
-            for _ in range(TRIES):
+            for number in range(1, TRIES + 1):
                 if self._rivals:  # better one read than a write in vain and a read
                     await self._read()
                 wanted = change(self._state, self._now())
@@ -249,6 +257,7 @@ class SharedGate:
                     self._etag = await self._row.write(wanted, self._etag)
                 except ConcurrentUpdate:
                     self._rivals = True
+                    await self._clock.sleep(CONTENDED_S * number * (0.5 + self._entropy.jitter()))
                     continue
                 self._state, self._read_at = wanted, self._now()
                 return True

@@ -63,17 +63,17 @@ class Budget:
             best = min(best, self._take(Lane.LINE, writes, now), key=lambda one: one[1])
         return best
 
-    def owe(self, lane: Lane, writes: int, now: float) -> "Budget":
-        """Enters writes that were made already."""
-        return self._take(lane, writes, now)[0] if writes else self
-
     def lowered(self, until: float) -> "Budget":
         """Azure refused a write: nothing before `until`, and then only what flows in. Twice = the later one."""
         empty = {lane: max(self.full_at.get(lane, 0.0), until + bucket.fill_s) for lane, bucket in BUCKETS.items()}
         return replace(self, full_at=empty, hold_until=max(self.hold_until, until))
 
-    def tokens(self, lane: Lane, now: float) -> float:
-        """What is left; negative while some stand in line."""
+    def left(self, lane: Lane, now: float) -> float:
+        """How many writes may be sent at once; negative while some stand in line."""
+        own = self._tokens(lane, now)
+        return max(own, self._tokens(Lane.LINE, now)) if lane is Lane.CHANGE else own
+
+    def _tokens(self, lane: Lane, now: float) -> float:
         bucket = BUCKETS[lane]
         return bucket.size - max(0.0, self.full_at.get(lane, 0.0) - now) * bucket.per_second
 
