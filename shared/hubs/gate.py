@@ -44,9 +44,9 @@ the next try."""
 HOLD_UNKNOWN_S, LONGEST_HOLD_S = 5.0, 300.0
 """How long nobody writes after a 429: as Azure says, so long when it says nothing, and never longer than that."""
 
-SHORTEST_WAIT_S, LONGEST_WAIT_S, SHARE_OF_OUTAGE = 20.0, 60.0, 0.02
-"""Between these (growing with the outage's age) and three times as long a hub waits before it asks the gate again: at
-random, so that five hundred hubs come back at five a second, not at once."""
+SHORTEST_WAIT_S, LONGEST_WAIT_S, SHARE_OF_OUTAGE, SPREAD = 30.0, 180.0, 0.1, 0.15
+"""A hub waits for a tenth of the outage's age before it asks the gate again, give or take so much of it at random.
+After some rounds the hubs are spread evenly over that time, and come back so: 500 of them at three a second."""
 
 type Change = Callable[[GateState, float], GateState | None]
 """The new state from the present one and the time; None = there is nothing to change."""
@@ -139,7 +139,7 @@ class SharedGate:
         if pause is None:
             return
         async with self._lock():
-            if await self._change(lambda state, now: state.probing(now)) and self._state.pause is not None:
+            if await self._settle(lambda state, now: state.probing(now)) and self._state.pause is not None:
                 await self._look(self._state.pause)
         if self._state.pause is not None:
             raise AzurePaused(self._state.pause.cause, self._wait_s(self._state.pause))
@@ -150,16 +150,12 @@ class SharedGate:
             await self._probe.ask()
         except RetryableError as error:
             cause = CAUSES.get(verdict_of(error), pause.cause)
-            await self._change(lambda state, now: state.still_paused(cause, now))
+            await self._settle(lambda state, now: state.still_paused(cause, now))
             log.info("azure_still_paused", cause=str(cause), code=error.code)
         else:
-            await self._resume(pause)
-
-    async def _resume(self, pause: Pause) -> None:
-        self._failed.clear()
-        if not await self._change(lambda state, now: state.resumed(now)):
-            self._state = self._state.resumed(self._now())
-        log.warning("azure_resumed", cause=str(pause.cause), seconds=round(self._now() - pause.since))
+            self._failed.clear()
+            await self._settle(lambda state, now: state.resumed(now))
+            log.warning("azure_resumed", cause=str(pause.cause), seconds=round(self._now() - pause.since))
 
     def answered(self) -> None:
         self._failed.clear()
@@ -201,8 +197,7 @@ class SharedGate:
             known = self._state.pause
             if known is not None and known.cause is cause:
                 return
-            if not await self._change(lambda state, now: state.paused(cause, now)):
-                self._state = self._state.paused(cause, self._now())  # at least this process stops asking
+            await self._settle(lambda state, now: state.paused(cause, now))
         await alert(self, cause.value, f"{SENTENCES[cause]} {FIXES[cause]}")
 
     async def _lower(self, error: HubletError) -> None:
@@ -217,8 +212,8 @@ class SharedGate:
 
     def _wait_s(self, pause: Pause) -> float:
         age_s = max(0.0, self._now() - pause.since)
-        shortest = min(LONGEST_WAIT_S, max(SHORTEST_WAIT_S, SHARE_OF_OUTAGE * age_s))
-        return shortest * (1 + 2 * self._entropy.jitter()) / self._scale
+        wait_s = min(LONGEST_WAIT_S, max(SHORTEST_WAIT_S, SHARE_OF_OUTAGE * age_s))
+        return wait_s * (1 - SPREAD + 2 * SPREAD * self._entropy.jitter()) / self._scale
 
     # ---- accepts
 
@@ -241,9 +236,17 @@ class SharedGate:
 
     # ---- the row
 
-    async def _change(self, change: Change) -> bool:
-        """Applies `change` to the present row; the lock is held. False = there was nothing to change, or storage could
-        not be asked."""
+    async def _settle(self, change: Change) -> bool:
+        """Like `_change`, and when storage cannot be asked it holds for this process alone."""
+        done = await self._change(change)
+        if done is None and (wanted := change(self._state, self._now())) is not None:
+            self._state = wanted
+            return True
+        return done is True
+
+    async def _change(self, change: Change) -> bool | None:
+        """Applies `change` to the present row; the lock is held. False = there was nothing to change; None = storage
+        could not be asked."""
         try:
             for number in range(1, TRIES + 1):
                 if self._rivals:  # better one read than a write in vain and a read
@@ -264,9 +267,9 @@ class SharedGate:
         except HubletError as error:
             self._rivals = True  # whether it was written is not known
             log.warning("azure_gate_unavailable", code=error.code)
-            return False
+            return None
         log.warning("azure_gate_contended", tries=TRIES)
-        return False
+        return None
 
     async def _read(self) -> None:
         known, (self._state, self._etag) = self._etag, await self._row.read()

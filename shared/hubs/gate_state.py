@@ -94,8 +94,11 @@ class GateState:
         return replace(self, pause=pause)
 
     def resumed(self, now: float) -> "GateState":
-        """Closes the circuit. Twice changes nothing."""
-        return self if self.pause is None else replace(self, pause=None, resumed_at=now)
+        """Closes the circuit; the line begins without anything in store, so that what has waited does not come all at
+        once. Twice changes nothing."""
+        if self.pause is None:
+            return self
+        return replace(self, pause=None, resumed_at=now, budget=self.budget.emptied(Lane.LINE, now))
 
     # ---- as it is stored
 

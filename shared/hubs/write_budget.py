@@ -65,8 +65,15 @@ class Budget:
 
     def lowered(self, until: float) -> "Budget":
         """Azure refused a write: nothing before `until`, and then only what flows in. Twice = the later one."""
-        empty = {lane: max(self.full_at.get(lane, 0.0), until + bucket.fill_s) for lane, bucket in BUCKETS.items()}
-        return replace(self, full_at=empty, hold_until=max(self.hold_until, until))
+        lower = self
+        for lane in Lane:
+            lower = lower.emptied(lane, until)
+        return replace(lower, hold_until=max(self.hold_until, until))
+
+    def emptied(self, lane: Lane, at: float) -> "Budget":
+        """At that moment the lane has nothing in store: from then on what flows in. One that stands longer stays so."""
+        full_at = max(self.full_at.get(lane, 0.0), at + BUCKETS[lane].fill_s)
+        return replace(self, full_at={**self.full_at, lane: full_at})
 
     def left(self, lane: Lane, now: float) -> float:
         """How many writes may be sent at once; negative while some stand in line."""

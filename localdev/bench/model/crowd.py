@@ -10,6 +10,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -22,7 +23,7 @@ from localdev.bench.model.loop import LoopClock
 from localdev.host.backoff import PollingBackoff
 from shared.adapters.console_sink import ConsoleSink
 from shared.app import App
-from shared.errors import ConcurrentUpdate, HubletError, RetryableError
+from shared.errors import HubletError, RetryableError
 from shared.hubs.commands import create_hub
 from shared.hubs.gate import SharedGate
 from shared.hubs.gated import gated
@@ -149,8 +150,6 @@ class _HubHttp(FakeHubHttp):
         if user in machine.hub_users and user in machine.passwords:
             return machine
         raise RetryableError("HubLoginRefused", "The hub refused the login.")
-
-
 
 
 class Crowd:
@@ -291,7 +290,5 @@ class Crowd:
     async def _fire(self, every: timedelta, timer: Any) -> None:
         while True:
             await asyncio.sleep(every.total_seconds())
-            try:
+            with suppress(HubletError):  # the next one comes; Azure may be away
                 await timer(self.apps[0])
-            except (ConcurrentUpdate, HubletError):
-                pass  # the next one comes; Azure may be away
