@@ -187,7 +187,11 @@ class SharedGate:
                 if self._failures() >= FAILURES:
                     await self._pause(Cause.OUTAGE)
         pause = self._state.pause
-        return error if pause is None else AzurePaused(pause.cause, self._wait_s(pause))
+        if pause is not None:
+            return AzurePaused(pause.cause, self._wait_s(pause))
+        if verdict is Verdict.UNSIGNED and isinstance(error, RetryableError):  # no hub's failure, not even the first
+            return AzurePaused(Cause.IDENTITY, error.retry_after_s or SHORTEST_WAIT_S)
+        return error
 
     def _failures(self) -> int:
         return self._failed.total()

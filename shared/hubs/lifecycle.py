@@ -293,7 +293,7 @@ async def _run_step(visit: Visit, step: Step) -> Done | Wait:
         return Done()
     record = visit.hub.step(name)
     if isinstance(outcome, Wait):
-        if record.tries:
+        if record.tries and not isinstance(outcome, pace.Blocked):  # in line it has not succeeded
             visit.record(replace(record, tries=0))
         return outcome
     visit.record(replace(record, finished_at=visit.now, tries=0, last_error=None))

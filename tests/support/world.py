@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.app import App
+from shared.errors import RetryableError
 from shared.hubs import commands, steer
 from shared.hubs.audit import audit
 from shared.hubs.gate import SharedGate
@@ -277,6 +278,8 @@ class World:
             await timer.fire(self.app)
         except Crash as crash:
             self.crashes.append(str(crash))
+        except RetryableError:
+            pass  # the host logs it, and the timer fires again
 
     async def _work(self) -> bool:
         message = self.storage.queue.take()
