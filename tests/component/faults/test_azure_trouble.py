@@ -107,7 +107,7 @@ async def test_f20_without_retry_after_it_backs_off_exponentially_with_jitter_an
     pauses: list[list[float]] = []
     for seed in range(8):
         world = World(seed=seed)
-        world.cloud.before_write = lambda call, gate=world.app.gate: gate.answered()  # type: ignore[misc]
+        world.cloud.before_write = lambda call, gate=world.app.gate: gate.answered()
         world.cloud.fail_begin("vm", error, times=9)
         await world.create("demo")
         await world.run_to_rest()

@@ -116,7 +116,8 @@ def test_no_window_of_time_ever_has_more_writes_than_azure_takes(asks: Asks):
 
 @given(ASKS, st.integers(0, 149), st.floats(1, 100))
 def test_that_holds_after_a_refusal_too(asks: Asks, after: int, hold_s: float):
-    budget, now, sent = Budget(), NOW, []
+    budget, now = Budget(), NOW
+    sent: list[tuple[float, int]] = []
     until = None
     for number, (pause, lane, writes) in enumerate(asks):
         now += pause
