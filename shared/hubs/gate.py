@@ -44,9 +44,9 @@ the next try."""
 HOLD_UNKNOWN_S, LONGEST_HOLD_S = 5.0, 300.0
 """How long nobody writes after a 429: as Azure says, so long when it says nothing, and never longer than that."""
 
-SHORTEST_WAIT_S, LONGEST_WAIT_S, SHARE_OF_OUTAGE, SPREAD = 30.0, 180.0, 0.1, 0.15
-"""A hub waits for a tenth of the outage's age before it asks the gate again, give or take so much of it at random.
-After some rounds the hubs are spread evenly over that time, and come back so: 500 of them at three a second."""
+SHORTEST_WAIT_S, LONGEST_WAIT_S, SHARE_OF_OUTAGE, SPREAD = 30.0, 90.0, 0.05, 0.25
+"""A hub waits for a twentieth of the outage's age before it asks the gate again, give or take so much of it at random.
+When it is over it gets a slot to come back at."""
 
 type Change = Callable[[GateState, float], GateState | None]
 """The new state from the present one and the time; None = there is nothing to change."""
@@ -88,7 +88,7 @@ class SharedGate:
 
     async def reserve(self, lane: Lane, writes: int) -> datetime:
         now = self._now()
-        if lane is not Lane.LINE and self._may_owe(lane, writes, now):
+        if lane in (Lane.CHANGE, Lane.DELETE) and self._may_owe(lane, writes, now):
             self._unpaid[lane] += writes
             return self._clock.now()
         ask = _Ask(lane, writes)
@@ -100,6 +100,9 @@ class SharedGate:
 
     def void(self, slot: datetime) -> bool:
         return slot.timestamp() < self._state.void_before
+
+    def back_since(self, moment: datetime) -> bool:
+        return self._state.pause is None and self._state.resumed_at > moment.timestamp()
 
     def _may_owe(self, lane: Lane, writes: int, now: float) -> bool:
         """While there is plenty as far as this process knows, and nothing was refused lately."""

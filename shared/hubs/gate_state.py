@@ -40,7 +40,7 @@ class AzurePaused(RetryableError):
         self.cause = cause
 
 
-FIRST_PROBE_S, SLOWER, RAREST_PROBE_S = 5.0, 1.5, 30.0
+FIRST_PROBE_S, SLOWER, RAREST_PROBE_S = 5.0, 1.5, 15.0
 """When it is tried whether Azure answers again: a single small read each time, by one process."""
 
 FLAPPING_S = 180.0

@@ -172,6 +172,8 @@ async def run_visit(visit: Visit, steps: Steps) -> float | None:
     """Decides and acts until something has to be waited for. Returns the seconds to wait, or None when settled."""
     rules = Rules.of(visit.app.settings)
     began = visit.now
+    if (line := await pace.back(visit)) is not None:
+        return line.after_s
     while True:
         generation = visit.hub.generation
         outcome: Done | Wait = Done()

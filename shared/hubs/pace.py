@@ -47,6 +47,23 @@ async def turn(visit: Visit, kind: str) -> Blocked | None:
     return None
 
 
+async def back(visit: Visit) -> Blocked | None:
+    """Asked once, at the first visit after an outage that this hub waited for: None = it is its turn to come back."""
+    since = visit.hub.blocked_since
+    if since is None or not visit.app.gate.back_since(since):
+        return None
+    slot = visit.hub.slot
+    if slot is None or not _holds(visit, slot, Lane.RETURN):
+        slot = WriteSlot(lane=Lane.RETURN, at=await visit.app.gate.reserve(Lane.RETURN, 1), left=1)
+    wait_s = (slot.at - visit.now).total_seconds()
+    if wait_s > 0:
+        visit.update(slot=slot)
+        return _blocked(visit, wait_s, "Azure answers again; the hubs that waited come back one after the other.")
+    visit.update(slot=None)
+    asked(visit)
+    return None
+
+
 def paused(visit: Visit, error: AzurePaused) -> Blocked:
     """Azure was not asked: the hub waits, and nothing is held against it."""
     return _blocked(visit, error.retry_after_s or 0.0, error.message)

@@ -20,6 +20,8 @@ class Lane(StrEnum):
     """Every other write: stop, start, resize, a rule of the network. Uses what the line leaves, too."""
     DELETE = "delete"
     """DELETE requests, which Azure counts by themselves."""
+    RETURN = "return"
+    """No writes: hubs that waited for the end of an outage, and come back one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,11 @@ BUCKETS: Mapping[Lane, Bucket] = {
     Lane.LINE: Bucket(150, 9.5),
     Lane.CHANGE: Bucket(30, 0.5),
     Lane.DELETE: Bucket(180, 10.0),
+    Lane.RETURN: Bucket(5, 2.2),
 }
-"""LINE and CHANGE together: 180 and 10 a second. The missing 20 of Azure's 200 are for writes that a process has made
+"""RETURN: about as many hubs a second as could begin anyway.
+
+LINE and CHANGE together: 180 and 10 a second. The missing 20 of Azure's 200 are for writes that a process has made
 and not entered yet (`gate.DEBT`), and for clocks that differ."""
 
 WRITE_LIMIT = Bucket(200, 10.0)

@@ -132,6 +132,9 @@ class HubLife:
         """Nobody stands in line."""
         return self.clock.now()
 
+    def back_since(self, moment: datetime) -> bool:
+        return False
+
     async def refusal(self) -> None:
         """The subscription is paid for."""
 

@@ -247,6 +247,10 @@ class AzureGate(Protocol):
         """Whether a slot counts no more: Azure throttled us, or was away, since it was given."""
         ...
 
+    def back_since(self, moment: datetime) -> bool:
+        """Whether Azure was away and answers again since then, as far as this process knows."""
+        ...
+
     async def admit(self) -> None:
         """Before every call. Raises AzurePaused while Azure is known not to answer. Now and then the caller is the one
         who finds out whether it does again, which takes one small read."""

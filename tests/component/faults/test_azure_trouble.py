@@ -1,6 +1,7 @@
 """Azure throttles, is away, forbids, or is not paid for: rows F19, F20, F31, F32, F33 of the fault matrix."""
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -240,6 +241,23 @@ async def test_f31_after_an_outage_the_step_has_the_rest_of_its_time_and_no_more
     await world.run_to_rest(HubState.FAILED)
     limit = DEADLINES[StepName.MACHINE].limit
     assert limit - timedelta(minutes=6) < world.clock.now() - began < limit + timedelta(minutes=6)
+
+
+async def test_f31_a_hub_that_waited_stands_in_line_behind_those_that_came_back_before_it():
+    world = World()
+    await world.create("demo")
+    await away_for(world, UNREACHABLE, minutes=30)
+    state, etag = await world.gate_row.read()
+    assert state.pause is not None
+    now = world.clock.now().timestamp()
+    resumed = state.resumed(now)
+    await world.gate_row.write(replace(resumed, budget=resumed.budget.reserve(Lane.RETURN, 1000, now)[0]), etag)
+    before = asked(world)
+    await world.run(limit_s=250)
+    assert asked(world) == before, "a thousand hubs, two or three a second"
+    await world.run(limit_s=300)
+    assert asked(world) > before and world.hub.slot is None
+    assert (await world.run_to_rest()).state is HubState.READY
 
 
 async def test_f31_the_outage_is_said_once(caplog: pytest.LogCaptureFixture):

@@ -227,7 +227,7 @@ async def test_when_azure_answers_the_next_one_goes_through_and_other_processes_
     assert setting.probe.asked == 1 and setting.row.state.pause is None
 
 
-@pytest.mark.parametrize(("age_s", "shortest", "longest"), [(0, 25.5, 34.5), (1000, 85, 115), (9000, 153, 207)])
+@pytest.mark.parametrize(("age_s", "shortest", "longest"), [(0, 22.5, 37.5), (1000, 37.5, 62.5), (9000, 67.5, 112.5)])
 async def test_hubs_are_told_different_times_to_come_back_later_in_a_long_outage(
     setting: Setting, age_s: float, shortest: float, longest: float
 ):
