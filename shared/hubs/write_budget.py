@@ -92,5 +92,5 @@ class Budget:
     def _take(self, lane: Lane, writes: int, now: float) -> tuple["Budget", float]:
         bucket = BUCKETS[lane]
         full_at = max(self.full_at.get(lane, 0.0), now) + writes / bucket.per_second
-        slot = max(now, full_at - bucket.fill_s, self.hold_until)
+        slot = max(now, full_at - bucket.fill_s)
         return replace(self, full_at={**self.full_at, lane: full_at}), slot
