@@ -29,6 +29,7 @@ class App:
     network: ports.Network
     compute: ports.Compute
     operations: ports.LongOperations
+    gate: ports.AzureGate
     catalog: ports.Catalog
     on_vm: ports.OnVm
     hub_api: ports.HubApi
@@ -49,6 +50,7 @@ def build_app(settings: Settings) -> App:
     from shared.adapters.arm.groups import ArmResourceGroups
     from shared.adapters.arm.network import ArmNetwork
     from shared.adapters.arm.operations import ArmLongOperations
+    from shared.adapters.arm.probe import ArmProbe
     from shared.adapters.arm.shutdowns import ArmDailyShutdowns
     from shared.adapters.console_sink import ConsoleSink
     from shared.adapters.entropy import SystemEntropy
@@ -60,6 +62,7 @@ def build_app(settings: Settings) -> App:
     from shared.adapters.storage.cache import TableCache
     from shared.adapters.storage.client import StorageClients
     from shared.adapters.storage.due import TableDue
+    from shared.adapters.storage.gate import TableGateRow
     from shared.adapters.storage.hub_table import TableHubStore
     from shared.adapters.storage.identity import StoredDeploymentIdentity
     from shared.adapters.storage.index import TableHubIndex
@@ -69,6 +72,8 @@ def build_app(settings: Settings) -> App:
     from shared.adapters.storage.secrets import SealedSecretStore
     from shared.adapters.storage.tokens import TableTokenStore
     from shared.adapters.storage.work_queue import StorageWorkQueue
+    from shared.hubs.gate import SharedGate
+    from shared.hubs.gated import gated
 
     time = StorageTime()
     clock: Clock = OffsetClock(settings.clock_offset_file, time) if settings.clock_offset_file else time
@@ -77,6 +82,8 @@ def build_app(settings: Settings) -> App:
     arm = ArmClients(settings)
     cache = TableCache(storage, clock)
     reach = make_reach(settings)
+    row, probe = TableGateRow(storage), ArmProbe(arm)
+    gate = SharedGate(row, probe, clock, entropy, cache, poll_scale=settings.poll_scale)
     return App(
         settings=settings,
         clock=clock,
@@ -91,11 +98,12 @@ def build_app(settings: Settings) -> App:
         tokens=TableTokenStore(storage, clock),
         cache=cache,
         identity=StoredDeploymentIdentity(storage, entropy),
-        groups=ArmResourceGroups(arm),
-        network=ArmNetwork(arm),
-        compute=ArmCompute(arm),
-        operations=ArmLongOperations(arm),
-        shutdowns=ArmDailyShutdowns(arm),
+        groups=gated(ArmResourceGroups(arm), gate),
+        network=gated(ArmNetwork(arm), gate),
+        compute=gated(ArmCompute(arm), gate),
+        operations=gated(ArmLongOperations(arm), gate),
+        gate=gate,
+        shutdowns=gated(ArmDailyShutdowns(arm), gate),
         catalog=RetailCatalog(arm, cache, settings, clock),
         outbox=TableOutbox(storage),
         notices=StorageNoticeQueue(storage),

@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     import tempfile
     from pathlib import Path
 
-    from localdev.bench import accept, footprint, imports, reads, ready, sweep, tick, year
+    from localdev.bench import accept, burst, footprint, imports, outage, reads, ready, sweep, tick, year
     from localdev.bench.options import FIGURES, OPT_IN
     from localdev.bench.report import Report, machine
 
@@ -45,6 +45,10 @@ def run(args: argparse.Namespace) -> int:
                     report = sweep.measure()
                 case "schedule":
                     report = year.measure_oracle(args.cases, args.seed)
+                case "burst":
+                    report = burst.measure(args.seed)
+                case "outage":
+                    report = outage.measure(args.seed)
                 case "year":
                     report = year.measure(args.zones)
                 case _:

@@ -3,7 +3,7 @@
 import argparse
 
 FIGURES = ("imports", "accept", "reads", "ready", "tick", "sweep", "schedule")
-OPT_IN = ("year", "up")
+OPT_IN = ("burst", "outage", "year", "up")
 DEFAULT_SECONDS = 60.0
 FEWEST_HUBS = 200
 
@@ -14,15 +14,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=_figure,
         metavar="figure",
-        help=f"any of {' '.join(FIGURES)} (all of these when none is named), or year: a "
-        "year of starts and stops under every clock; or up: memory and `./dev up --once`",
+        help=f"any of {' '.join(FIGURES)} (all of these when none is named), or burst: 500 creates at once; or outage: "
+        "500 hubs and half an hour without Azure; or year: a year of starts and stops under every clock; or up: memory "
+        "and `./dev up --once`",
     )
     parser.add_argument("--hubs", type=_count, help=f"ready: how many (default: what {DEFAULT_SECONDS:g} s allow)")
     parser.add_argument(
         "--seed",
         type=int,
         default=1,
-        help="ready: the first hub's seed, the next one's is one more; schedule: the only one",
+        help="ready: the first hub's seed, the next one's is one more; schedule, burst, outage: the only one",
     )
     parser.add_argument("--cases", type=_count, default=10**6, help="schedule: how many random cases (default 10^6)")
     parser.add_argument("--zones", type=_count, help="year: how many of the distinct clocks (default all)")

@@ -106,6 +106,11 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "InternalError": _never(500, "Something is broken here", "Report the request id to whoever runs this service."),
         "ServiceMisconfigured": _later(503, "The service is not configured", "Its log names every wrong setting."),
         "TemporarilyUnavailable": _later(503, "Something we need does not answer"),
+        "AzureSubscriptionDisabled": _later(
+            503,
+            "The Azure subscription is disabled",
+            "Ask whoever runs this service to enable it; then send the same request again.",
+        ),
         "Busy": _later(503, "Others change the same thing at this moment"),
         "TooManyConcurrentCreates": _later(503, "Many hubs of yours are being made at this moment"),
         "TimedOut": _later(

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from shared import log
 from shared.errors import HubletError, RetryableError
-from shared.hubs import agenda, budget, idle, power
+from shared.hubs import agenda, budget, idle, pace, power
 from shared.hubs.agenda import Alert, Why
 from shared.hubs.goals import change_goal, operation_ended
 from shared.hubs.meter import Billing
@@ -89,13 +89,13 @@ def starting(visit: Visit) -> None:
     """What every start of a hub that was off begins with."""
     visit.update(deallocated_at=None)
     visit.remember(StepName.MACHINE, **{power.TROUBLE: None})
-    visit.steer(cursor=visit.now, tries=(), stop_why="", idle=_nobody_looked(visit.hub))
+    visit.steer(cursor=visit.now, tries=(), stop_why="", idle=_nobody_looked(visit.hub), excused_s=0.0)
 
 
 def restarting(visit: Visit) -> None:
     """A restart leaves the next stop where it is."""
     visit.remember(StepName.MACHINE, **{power.TROUBLE: None})
-    visit.steer(restart=True, tries=())
+    visit.steer(restart=True, tries=(), excused_s=0.0)
 
 
 def answers(visit: Visit) -> None:
@@ -194,6 +194,10 @@ def _nobody_looked(hub: Hub) -> Idle:
 
 async def set_auto_shutdown(visit: Visit, wanted: AutoShutdown) -> None:
     """A courtesy for the night in which this app is down: that it cannot be had is shown, and stops nothing."""
+    line = await pace.turn(visit, "shutdown")
+    if line is not None:
+        visit.steer(auto_shutdown_retry_at=visit.now + timedelta(seconds=line.after_s))
+        return
     hub = visit.hub
     plan = DailyShutdown(
         group=hub.group_name,

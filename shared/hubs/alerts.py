@@ -4,19 +4,24 @@ An alert is one line in the log with the constant event `operator_alert`, so tha
 them (docs/reliability.md).
 """
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from shared import log
 from shared.errors import HubletError
-
-if TYPE_CHECKING:
-    from shared.app import App
+from shared.hubs.ports import Cache
 
 QUIET_S = 3600.0
 """For so long an alert of the same kind is not repeated, whichever process meets it next."""
 
 
-async def alert(app: "App", kind: str, message: str, **facts: object) -> bool:
+class Remembers(Protocol):
+    """Whoever holds the cache: `App`, or a part of it that exists before `App` does."""
+
+    @property
+    def cache(self) -> Cache: ...
+
+
+async def alert(app: Remembers, kind: str, message: str, **facts: object) -> bool:
     """Says it unless the same `kind` was said within the last hour by anybody. True = it was said now.
 
     Never raises: when storage cannot tell whether it was said, it is said. Two processes at the same moment may both

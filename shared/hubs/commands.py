@@ -96,16 +96,22 @@ async def create_hub(
     never comes is dropped after a minute; a row without a message cannot have been acknowledged.
     Raises UserError `HubAlreadyExists`, `HubIsBeingDeleted`, `HubQuotaExceeded`, `BudgetExceeded`,
     `IdempotencyKeyReused`, and
-    RetryableError when storage does not answer in time.
+    RetryableError when storage does not answer in time, or `AzureSubscriptionDisabled`.
     """
+    import asyncio
+
     owner = principal.owner
     queued: tuple[str, str] | None = None  # hub id and name the message was put for
     fresh = False
     for _ in range(CREATE_TRIES):
         key = idempotency.key_sha256 if idempotency else None
-        quota, remembered = await app.hubs.admission(owner, key, fresh=fresh)
+        (quota, remembered), paused = await asyncio.gather(
+            app.hubs.admission(owner, key, fresh=fresh), app.gate.refusal()
+        )
         if remembered is not None and idempotency is not None:
             return await replay(app, owner, remembered, idempotency)
+        if paused is not None:
+            raise paused
         if (refusal := await budget.refusal(app, owner)) is not None:
             raise refusal
         chosen = name or _free_name(owner, quota)

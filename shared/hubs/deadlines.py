@@ -55,8 +55,15 @@ STATE_LIMITS: Mapping[HubState, Deadline] = {
 def overdue(hub: Hub, step: StepName, now: datetime) -> bool:
     """Whether the step is past its deadline. Asked after the step had its look: an outage of ours must not fail a hub
     whose installer finished meanwhile."""
-    started = hub.step(step).started_at
-    return started is not None and now > started + DEADLINES[step].limit
+    record = hub.step(step)
+    started = record.started_at
+    return started is not None and now > started + DEADLINES[step].limit + excuse(hub, record.excused_s, started, now)
+
+
+def excuse(hub: Hub, excused_s: float, since: datetime, now: datetime) -> timedelta:
+    """For how much of the time since `since` Azure could not be asked: what is over of it, and what goes on."""
+    waits = timedelta() if hub.blocked_since is None else max(timedelta(), now - max(since, hub.blocked_since))
+    return timedelta(seconds=excused_s) + waits
 
 
 def deadline_passed(step: StepName, last_error: Reason | None) -> Reason:

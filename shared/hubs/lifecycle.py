@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.errors import ConcurrentUpdate, HubletError, RetryableError, RowTooNew
-from shared.hubs import after_ready, placing, power, removal, stuck
+from shared.hubs import after_ready, pace, placing, power, removal, stuck
 from shared.hubs.agenda import Rules
 from shared.hubs.alerts import alert
-from shared.hubs.deadlines import deadline_passed, overdue
+from shared.hubs.deadlines import deadline_passed, excuse, overdue
 from shared.hubs.decide import (
     Begin,
     ClearAttempt,
@@ -36,6 +36,7 @@ from shared.hubs.decide import (
     decide,
 )
 from shared.hubs.dispatch import LONGEST_DELAY, Drop, LookAgain, Run, due_after, fence, work_message
+from shared.hubs.gate_state import AzurePaused
 from shared.hubs.goals import attempts_ended, begin_deletion, operation_ended, operation_of
 from shared.hubs.model import Message, OperationStatus, Reason, StepName
 from shared.hubs.ports import IndexEntry
@@ -169,6 +170,8 @@ async def run_visit(visit: Visit, steps: Steps) -> float | None:
     """Decides and acts until something has to be waited for. Returns the seconds to wait, or None when settled."""
     rules = Rules.of(visit.app.settings)
     began = visit.now
+    if (line := await pace.back(visit)) is not None:
+        return line.after_s
     while True:
         generation = visit.hub.generation
         outcome: Done | Wait = Done()
@@ -211,6 +214,8 @@ async def run_visit(visit: Visit, steps: Steps) -> float | None:
             case Settle(look_at):
                 visit.update(next_look_at=look_at)
                 return None
+        if not isinstance(outcome, pace.Blocked):
+            pace.asked(visit)
         if visit.hub.generation != generation:
             await _index_state(visit)
             return 0.0  # the new generation's message and due row must be there before its row is saved
@@ -227,7 +232,8 @@ async def _power_on(visit: Visit) -> Done | Wait:
     except (ConcurrentUpdate, RowTooNew):
         raise
     except RetryableError as error:
-        visit.remember(StepName.MACHINE, **{power.TROUBLE: error.message})
+        if not isinstance(error, AzurePaused):
+            visit.remember(StepName.MACHINE, **{power.TROUBLE: error.message})
         outcome = _not_now(visit, error)
     except HubletError as error:
         after_ready.start_failed(visit, Reason(code=error.code, message=error.message, fix=error.fix))
@@ -235,7 +241,9 @@ async def _power_on(visit: Visit) -> Done | Wait:
     if isinstance(outcome, Done):
         after_ready.answers(visit)
         await _index_state(visit)
-    elif visit.now > (visit.hub.goal_since or visit.hub.state_since) + power.START_LIMIT:
+    elif visit.now > (since := visit.hub.goal_since or visit.hub.state_since) + power.START_LIMIT + excuse(
+        visit.hub, visit.hub.life.excused_s, since, visit.now
+    ):
         after_ready.start_failed(visit, after_ready.start_took_too_long(visit.hub))
         return Done()
     return outcome
@@ -268,6 +276,8 @@ async def _begin(visit: Visit) -> None:
 
 async def _run_step(visit: Visit, step: Step) -> Done | Wait:
     name = step.name
+    if name is StepName.GROUP and (line := await pace.turn(visit, pace.GROUP)) is not None:
+        return line  # before its deadline begins
     record = visit.hub.step(name)
     if record.started_at is None:
         visit.record(replace(record, started_at=visit.now))
@@ -282,7 +292,7 @@ async def _run_step(visit: Visit, step: Step) -> Done | Wait:
         return Done()
     record = visit.hub.step(name)
     if isinstance(outcome, Wait):
-        if record.tries:
+        if record.tries and not isinstance(outcome, pace.Blocked):  # in line it has not succeeded
             visit.record(replace(record, tries=0))
         return outcome
     visit.record(replace(record, finished_at=visit.now, tries=0, last_error=None))
@@ -308,6 +318,8 @@ async def _too_late(visit: Visit, step: StepName) -> Done | Wait:
 
 
 def _retry_later(visit: Visit, name: StepName, error: RetryableError) -> Wait:
+    if isinstance(error, AzurePaused):
+        return pace.paused(visit, error)
     record = visit.hub.step(name)
     tries = record.tries + 1
     reason = Reason(code=error.code, message=error.message, fix=error.fix)
@@ -351,6 +363,8 @@ async def _try(visit: Visit, ensure: "power.Ensure") -> Done | Wait:
 
 
 def _not_now(visit: Visit, error: RetryableError) -> Wait:
+    if isinstance(error, AzurePaused):
+        return pace.paused(visit, error)
     log.info("waiting", code=error.code)
     age_s = (visit.now - visit.hub.state_since).total_seconds()
     rarer_s = min(LONGEST_PAUSE_S, RARER_WITH_AGE * age_s) / visit.app.settings.poll_scale

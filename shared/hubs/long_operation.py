@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from shared.hubs import pace
 from shared.hubs.model import LongOperation
 from shared.hubs.ports import Begun
 from shared.hubs.visit import Done, Visit, Wait
@@ -27,7 +28,8 @@ async def run_long(
     *,
     first_look_s: float | None = None,
 ) -> Done | Wait:
-    """Begins `kind` when the hub has no operation of that kind, else takes one look at it. Done = it is over.
+    """Begins `kind` when the hub has no operation of that kind and it is its turn, else takes one look at it. Done = it
+    is over.
 
     `first_look_s`: when an operation of this kind usually ends (scaled like all our own intervals); it replaces
     Azure's wishes. Pass it at every visit.
@@ -35,6 +37,9 @@ async def run_long(
     """
     operation = visit.hub.operation
     if operation is None or operation.kind != kind:
+        line = await pace.turn(visit, kind)
+        if line is not None:
+            return line
         begun = await begin()
         if begun.handle is None:
             return Done()

@@ -180,10 +180,21 @@ class StepRecord:
     tries: int = 0
     last_error: Reason | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    excused_s: float = 0.0
+    """Seconds in which Azure could not be asked: its deadline does not count them."""
 
     @property
     def done(self) -> bool:
         return self.finished_at is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteSlot:
+    """Writes to Azure that were reserved for this hub: `left` of them, from `at` on, in this lane of the budget."""
+
+    lane: str
+    at: datetime
+    left: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,7 +354,7 @@ class Life:
     before. `skipped_stop`: the one stop that was called off. `warned`: deadline by kind of warning that was given.
     `stop_why`: what the last stop was for. `restart`: a restart is owed. `clearing`: the last attempt's resources go
     first. `tries`: refusals of the start under way. `auto_shutdown`: as it was last written to Azure, and when writing
-    it is tried again.
+    it is tried again. `excused_s`: for how long the start under way could not ask Azure.
     """
 
     cursor: datetime | None = None
@@ -357,6 +368,7 @@ class Life:
     idle: Idle = Idle()
     auto_shutdown: AutoShutdown | None = None
     auto_shutdown_retry_at: datetime | None = None
+    excused_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -400,6 +412,9 @@ class Hub:
     deallocated_at: datetime | None = None
     next_look_at: datetime | None = None
     event_seq: int = 0
+    slot: WriteSlot | None = None
+    blocked_since: datetime | None = None
+    """Since when it waits for Azure, or for its turn to write to it: nothing of its own."""
     etag: str | None = None
     carried: object = field(default=None, repr=False)
 

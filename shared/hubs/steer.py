@@ -129,6 +129,7 @@ async def retry_hub(app: "App", hub: Hub, request: Request) -> Answered:
             )
         _not_expired(visit)
         await _affordable(visit)
+        await _azure_usable(visit)
         asked = f"{visit.actor} asked for another attempt."
         change_goal(visit, Goal.RUNNING, HubEvent.RETRY, "retry", asked, request_id=request.request_id)
         place = Place(first_try=len(visit.hub.attempts))  # what was refused then may be had now
@@ -175,6 +176,14 @@ async def _may_start(visit: Visit) -> None:
     if hub.state is not HubState.READY:
         _not_expired(visit)
         await _affordable(visit)
+    await _azure_usable(visit)
+
+
+async def _azure_usable(visit: Visit) -> None:
+    """Nothing is begun in a subscription that is known to be disabled. A stop and a delete are taken: they wait."""
+    paused = await visit.app.gate.refusal()
+    if paused is not None:
+        raise paused
 
 
 def _not_expired(visit: Visit) -> None:

@@ -1,4 +1,4 @@
-"""The Azure ports in memory: six fakes that share one `FakeCloud` (tests/support/fake_cloud.py) and its clock."""
+"""The Azure ports in memory: seven fakes that share one `FakeCloud` (tests/support/fake_cloud.py) and its clock."""
 
 import math
 import re
@@ -22,7 +22,7 @@ from shared.hubs.ports import (
     VmView,
     VnetPlan,
 )
-from tests.support.fake_cloud import Call, FakeCloud, FakeGroup, FakeOperation, FakeVm
+from tests.support.fake_cloud import Call, FakeCloud, FakeGroup, FakeOperation, FakeVm, subscription_disabled
 
 __all__ = [
     "Call",
@@ -34,6 +34,7 @@ __all__ = [
     "FakeLongOperations",
     "FakeNetwork",
     "FakeOperation",
+    "FakeProbe",
     "FakeShutdowns",
     "FakeVm",
     "make_size",
@@ -367,6 +368,18 @@ class FakeLongOperations:
         if self.cloud.clock.now() < operation.ends_at:
             return Poll(done=False, retry_after_s=self.cloud.retry_after_s)
         return Poll(done=True, failure=operation.failure)
+
+
+class FakeProbe:
+    """`AzureProbe` in memory. Read: probe."""
+
+    def __init__(self, cloud: FakeCloud) -> None:
+        self.cloud = cloud
+
+    async def ask(self) -> None:
+        self.cloud.read("probe", "", "")
+        if self.cloud.disabled:
+            raise subscription_disabled()
 
 
 class FakeCatalog:

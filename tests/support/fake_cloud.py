@@ -1,4 +1,4 @@
-"""Azure in memory, shared by the six fakes of tests/support/fake_arm.py: one `FakeCloud` with an injected clock.
+"""Azure in memory, shared by the seven fakes of tests/support/fake_arm.py: one `FakeCloud` with an injected clock.
 
 Nothing here is scripted: what was written is remembered, time alone finishes operations and lets daily shutdowns fire,
 and what belongs to a group goes when the group goes. Every call is recorded (`cloud.writes`, `cloud.reads`), every verb
@@ -116,8 +116,9 @@ class _Plant:
 class FakeCloud:
     """What the fakes share. Change at any time: `durations`, `address_delay_s` (how late the IP shows), `no_room`
     (what there is no hardware for: the operation of a create, a start or a resize fails), `refused` (what is refused at
-    the first answer of a create: quotas, restrictions), `page_size` (VMs on a page of `powers`). Both name places in
-    lower case: `size`, `region`, `region/size`, or one zone of a size: `size@2`, `region/size@2`, `size@none`.
+    the first answer of a create: quotas, restrictions), `page_size` (VMs on a page of `powers`), `outage` (what every
+    call fails with, nothing happens), `disabled` (the subscription takes no writes). The first two name places in lower
+    case: `size`, `region`, `region/size`, or one zone of a size: `size@2`, `region/size@2`, `size@none`.
 
     `fired`: the daily shutdowns that were carried out, by VM and time."""
 
@@ -142,6 +143,8 @@ class FakeCloud:
         self.no_room: set[str] = set()
         self.refused: dict[str, HubletError] = {}
         self.page_size = 1000
+        self.outage: HubletError | None = None
+        self.disabled = False
         self.fired: list[Call] = []
         self._settled_at = clock.now()
         self._begin: dict[str, _Plant] = {}
@@ -243,6 +246,8 @@ class FakeCloud:
 
     def read(self, verb: str, group: str, name: str) -> None:
         self.reads.append(Call(verb, group, name, self.clock.now()))
+        if self.outage is not None and verb != "price":  # the price list is no part of ARM
+            raise self.outage
         self._raise(self._read, verb)
         self.settle()
 
@@ -251,6 +256,8 @@ class FakeCloud:
         if self.before_write:
             self.before_write(call)
         self.writes.append(call)
+        if self.outage is not None or self.disabled:
+            raise self.outage or subscription_disabled()
         self._raise(self._begin, verb)
         self.settle()
         return call
@@ -305,6 +312,11 @@ def _names(region: str, size: str, zone: str | None) -> tuple[str, ...]:
     region, size = region.lower(), size.lower()
     zonal = f"{size}@{zone or 'none'}"
     return (size, region, f"{region}/{size}", zonal, f"{region}/{zonal}")
+
+
+def subscription_disabled() -> RetryableError:
+    """As the adapter classifies it (shared/adapters/arm/refusals.py)."""
+    return RetryableError("ReadOnlyDisabledSubscription", "The Azure subscription is disabled.", retry_after_s=300)
 
 
 def _moments(plan: DailyShutdown | None, since: datetime, until: datetime) -> Iterator[datetime]:

@@ -19,6 +19,7 @@ from shared.adapters.storage.table import Row
 from shared.clock import Clock
 from shared.errors import ConcurrentUpdate, FatalError, RetryableError, RowTooNew
 from shared.hubs import messages
+from shared.hubs.gate_state import GateState
 from shared.hubs.messages import DueBatch
 from shared.hubs.model import Event, Hub, Message, Notice, Operation
 from shared.hubs.ports import (
@@ -620,6 +621,35 @@ class FakeCache:
         self.tape.begin("cache.put")
         self.rows[key] = (json.dumps(value), self._clock.now())
         self.tape.wrote("cache.put")
+
+
+class FakeGateRow:
+    """`GateRow` in memory; the state goes through JSON as in the real one. `requests` were made so far."""
+
+    def __init__(self, tape: Tape | None = None) -> None:
+        self.tape = tape or Tape()
+        self.requests = 0
+        self._text: str | None = None
+        self._version = 0
+
+    @property
+    def state(self) -> GateState:
+        """As all processes would read it now."""
+        return GateState.from_document(json.loads(self._text)) if self._text else GateState()
+
+    async def read(self) -> tuple[GateState, str | None]:
+        self.requests += 1
+        self.tape.begin("gate.read")
+        return self.state, str(self._version) if self._text else None
+
+    async def write(self, state: GateState, etag: str | None) -> str:
+        self.requests += 1
+        self.tape.begin("gate.write")
+        if etag != (str(self._version) if self._text else None):
+            raise ConcurrentUpdate("The gate's row")
+        self._text, self._version = json.dumps(state.document()), self._version + 1
+        self.tape.wrote("gate.write")
+        return str(self._version)
 
 
 class FakeIdentity:

@@ -34,6 +34,7 @@ from shared.hubs.ports import Activity, DailyShutdown, HubAccess, Server
 from shared.hubs.schedule import Kind
 from shared.hubs.states import Goal, HubEvent, HubState
 from shared.hubs.visit import Visit
+from shared.hubs.write_budget import Lane
 from shared.settings import Settings
 from tests.support.builders import OWNER, some_secrets, some_settings
 from tests.support.clock import FakeClock
@@ -123,8 +124,19 @@ class HubLife:
                 identity=FakeIdentity(),
                 shutdowns=self,
                 hub_api=self,
+                gate=self,
             ),
         )
+
+    async def reserve(self, lane: Lane, writes: int) -> datetime:
+        """Nobody stands in line."""
+        return self.clock.now()
+
+    def back_since(self, moment: datetime) -> bool:
+        return False
+
+    async def refusal(self) -> None:
+        """The subscription is paid for."""
 
     @property
     def hub(self) -> Hub:

@@ -90,7 +90,7 @@ class ModelAzure:
         self._credential = _Credential()
         self._wire = WireTransport(self._answer)
         credential: Any = self._credential
-        self._arm = ArmClients(self.settings, transport=self._wire, credential=credential)
+        self.arm = ArmClients(self.settings, transport=self._wire, credential=credential)
 
     async def begin_hub(self, seed: int, timeline: Timeline) -> None:
         """An empty subscription whose durations follow from the seed."""
@@ -105,12 +105,12 @@ class ModelAzure:
     def ports(self, cache: Cache) -> dict[str, Any]:
         prices = RetailPrices(self.settings, fetch=self._fetch)
         return {
-            "groups": ArmResourceGroups(self._arm),
-            "network": ArmNetwork(self._arm),
-            "compute": ArmCompute(self._arm),
-            "operations": ArmLongOperations(self._arm),
-            "shutdowns": ArmDailyShutdowns(self._arm),
-            "catalog": RetailCatalog(self._arm, cache, self.settings, self.clock, prices=prices),
+            "groups": ArmResourceGroups(self.arm),
+            "network": ArmNetwork(self.arm),
+            "compute": ArmCompute(self.arm),
+            "operations": ArmLongOperations(self.arm),
+            "shutdowns": ArmDailyShutdowns(self.arm),
+            "catalog": RetailCatalog(self.arm, cache, self.settings, self.clock, prices=prices),
         }
 
     async def _answer(self, sent: Sent) -> Answer:

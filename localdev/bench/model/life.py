@@ -8,18 +8,22 @@ from localdev.bench.model.azure import ArmRequest, ModelAzure
 from localdev.bench.model.clock import VirtualClock
 from localdev.bench.model.host import ModelHost
 from localdev.bench.model.machine import ModelHubHttp, ModelOnVm, Nature
-from localdev.bench.model.storage import Bill, counted_storage
+from localdev.bench.model.storage import Bill, counted, counted_storage
 from localdev.bench.model.timeline import Gap, Timeline
+from shared.adapters.arm.probe import ArmProbe
 from shared.adapters.console_sink import ConsoleSink
 from shared.app import App
 from shared.hubs.commands import create_hub
+from shared.hubs.gate import SharedGate
+from shared.hubs.gated import gated
 from shared.hubs.model import HttpsMode, HttpsSpec, Hub, Principal
 from shared.hubs.states import HubState
 from shared.hubs.steer import Request, delete_hub
 from tests.support.builders import a_spec
 from tests.support.fake_chance import FakeEntropy, FakeKeyMaker
-from tests.support.fake_storage import FakeCache, FakeStorage
+from tests.support.fake_storage import FakeCache, FakeGateRow, FakeStorage
 from tests.support.fake_vm import FakeHubApi, FakeReach
+from tests.support.world import ASK_AZURE
 
 OWNER = Principal("jaydoe")
 
@@ -66,8 +70,13 @@ class Model:
         self._azure.runtime.on_vm = on_vm
         storage, ports = counted_storage(clock, bill)
         storage.cache.rows = self._prices.rows
+        azure = self._azure.ports(ports["cache"])
+        probe = ArmProbe(self._azure.arm)
+        gate = SharedGate(counted(FakeGateRow(), "gate", bill), probe, clock, FakeEntropy(seed), ports["cache"])
+        azure |= {name: gated(azure[name], gate) for name in ASK_AZURE}
         app = App(
             settings=self._azure.settings,
+            gate=gate,
             clock=clock,
             entropy=FakeEntropy(seed),
             keys=FakeKeyMaker(),
@@ -76,7 +85,7 @@ class Model:
             sinks=(ConsoleSink(),),
             hub_http=ModelHubHttp(on_vm, clock, nature, timeline),
             reach=FakeReach(),
-            **self._azure.ports(ports["cache"]),
+            **azure,
             **ports,
         )
         spec = a_spec(https=HttpsSpec(mode=https, email="ops@example.com"))

@@ -20,6 +20,12 @@ SERVICE_WIDE = frozenset({"due.due", "due.advance_watermark"})
 """Calls of the minute timer that cost the same for no hub and for many."""
 
 
+WRITES_ONE = frozenset(
+    {"secrets.create", "secrets.save", "outbox.done", "index.put", "index.remove", "due.put", "cache.put", "gate.write"}
+)
+"""Calls that write or delete one entity."""
+
+
 @dataclass
 class Bill:
     """`requests` by `port.verb`; `tables` and `queues` are billed operations; `entities` were written or deleted."""
@@ -65,8 +71,13 @@ def counted_storage(clock: Clock, bill: Bill) -> tuple[FakeStorage, Mapping[str,
     made = fake_storage(clock)
     queue = ModelQueue(clock, made.tape)
     storage = FakeStorage(**{**vars(made), "queue": queue})
-    ports = {name: _Counted(getattr(storage, name), name, bill) for name in PORTS if name != "identity"}
+    ports = {name: counted(getattr(storage, name), name, bill) for name in PORTS if name != "identity"}
     return storage, {**ports, "identity": storage.identity}  # read once for each process
+
+
+def counted(port: Any, name: str, bill: Bill) -> Any:
+    """The same port, every call of it on the bill."""
+    return _Counted(port, name, bill)
 
 
 class _Counted:
@@ -112,7 +123,7 @@ def _count(bill: Bill, call: str, args: tuple[Any, ...], answer: Any) -> None:
                 bill.table(call, billed=2 * len(args[0]), entities=2 * len(args[0]))
         case _ if call in SERVICE_WIDE:
             pass
-        case "secrets.create" | "secrets.save" | "outbox.done" | "index.put" | "index.remove" | "due.put" | "cache.put":
+        case _ if call in WRITES_ONE:
             bill.table(call, entities=1)
         case _:
             bill.table(call)

@@ -66,6 +66,10 @@ class ArmClients:
     def subscription_id(self) -> str:
         return self._settings.subscription_id
 
+    @property
+    def endpoint(self) -> str:
+        return self._settings.arm_endpoint.rstrip("/")
+
     def compute(self) -> "ComputeManagementClient":
         from azure.mgmt.compute.aio import ComputeManagementClient
 
@@ -170,6 +174,7 @@ class ArmClients:
             HeadersPolicy(),
             UserAgentPolicy(sdk_moniker="hublet"),
             ContentDecodePolicy(),
+            _sign_in_anew(credential),
             AsyncARMChallengeAuthenticationPolicy(credential, SCOPE),
             DistributedTracingPolicy(),
         ]
@@ -185,6 +190,25 @@ def trusted(settings: Settings) -> "ssl.SSLContext | bool":
     import ssl
 
     return ssl.create_default_context(cafile=settings.ca_file)
+
+
+def _sign_in_anew(credential: "AsyncTokenCredential") -> Any:
+    """Before the policy that adds the token: a 401 is answered with one fresh token, once. The SDK's policy forgets its
+    own copy by itself, the credential behind it would hand out the same one until it expires (azure-core,
+    `AsyncBearerTokenCredentialPolicy.send`)."""
+    from azure.core.pipeline import PipelineRequest
+    from azure.core.pipeline.policies import AsyncHTTPPolicy
+
+    class SignInAnew(AsyncHTTPPolicy[Any, Any]):
+        async def send(self, request: PipelineRequest[Any]) -> Any:
+            response = await self.next.send(request)
+            if response.http_response.status_code != 401:
+                return response
+            if isinstance(credential, AppCredential):
+                await credential.forget()
+            return await self.next.send(request)
+
+    return SignInAnew()
 
 
 def _watch(observer: Observer) -> Any:

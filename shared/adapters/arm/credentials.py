@@ -1,5 +1,6 @@
 """Who we are to Azure: what the settings name, and nothing else."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.arm.errors import identity_unavailable
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 SCOPE = "https://management.azure.com/.default"
 _CONNECT_TIMEOUT_S = 5
 _READ_TIMEOUT_S = 15
+_FRESH_S = 60.0
 
 
 class AppCredential:
@@ -29,6 +31,7 @@ class AppCredential:
         self._client_id = settings.client_id or None
         self._from_cli = settings.credential == "azure-cli"
         self._inner: AsyncTokenCredential | None = None
+        self._made_at = -_FRESH_S
 
     async def get_token(self, *scopes: str, **kwargs: Any) -> "AccessToken":
         """Raises RetryableError AzureIdentityUnavailable: a dead endpoint is no trouble of ARM's, nor of a hub's."""
@@ -38,6 +41,12 @@ class AppCredential:
             return await self._credential().get_token(*scopes, **kwargs)
         except (AzureError, OSError, TimeoutError, ValueError) as error:
             raise identity_unavailable() from error
+
+    async def forget(self) -> None:
+        """The next token comes from the identity endpoint, not from memory: Azure did not take the last one. Does
+        nothing to a credential younger than a minute: what it gave is fresh already."""
+        if asyncio.get_running_loop().time() - self._made_at >= _FRESH_S:
+            await self.close()
 
     async def close(self) -> None:
         if self._inner is not None:
@@ -51,6 +60,8 @@ class AppCredential:
         await self.close()
 
     def _credential(self) -> "AsyncTokenCredential":
+        if self._inner is None:
+            self._made_at = asyncio.get_running_loop().time()
         if self._inner is None and self._from_cli:
             from azure.identity.aio import AzureCliCredential
 

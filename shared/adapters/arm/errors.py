@@ -65,7 +65,7 @@ def classify(
             THROTTLED,
             "Azure asks this service to send fewer requests.",
             fix="Nothing to do: it is tried again by itself.",
-            retry_after_s=30.0 if retry_after_s is None else retry_after_s,
+            retry_after_s=retry_after_s,  # none named: the caller backs off by itself
         )
     if status == 403:
         return FatalError(

@@ -5,6 +5,8 @@ Every method may raise `RetryableError`; ARM ports also `CapacityError`, `UserEr
 
 from shared.hubs.ports.azure import (
     AddressView,
+    AzureGate,
+    AzureProbe,
     Begun,
     Catalog,
     Compute,
@@ -45,6 +47,7 @@ from shared.hubs.ports.storage import (
     DeploymentIdentity,
     DueRow,
     DueTable,
+    GateRow,
     Gone,
     HubChange,
     HubExists,
@@ -71,6 +74,8 @@ from shared.hubs.ports.storage import (
 __all__ = [
     "Activity",
     "AddressView",
+    "AzureGate",
+    "AzureProbe",
     "Begun",
     "Cache",
     "Catalog",
@@ -82,6 +87,7 @@ __all__ = [
     "DueTable",
     "Endpoint",
     "Entropy",
+    "GateRow",
     "Gone",
     "GroupView",
     "HubAccess",

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.errors import HubletError
+from shared.hubs.write_budget import Lane
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,3 +243,51 @@ class PriceParts:
     ip: float
     currency: str
     as_of: datetime
+
+
+class AzureProbe(Protocol):
+    """Whether Azure can be asked at all: one small read that belongs to no hub."""
+
+    async def ask(self) -> None:
+        """Returns when Azure answers and the subscription may be written to. Raises RetryableError with the code that
+        any other call would meet (`AzureUnreachable`, `AzureIdentityUnavailable`, `ReadOnlyDisabledSubscription`)."""
+        ...
+
+
+class AzureGate(Protocol):
+    """What all processes know together about asking Azure: how many writes it takes, and whether it answers.
+
+    Trouble with the row behind it never stops a hub: then everything is let through, and said in the log.
+    """
+
+    async def reserve(self, lane: Lane, writes: int) -> datetime:
+        """From when on that many writes may be sent: now, or a slot in the future that is the caller's for sure. Asked
+        again, it is another slot at the end of the line: remember it."""
+        ...
+
+    def void(self, slot: datetime) -> bool:
+        """Whether a slot counts no more: Azure throttled us, or was away, since it was given."""
+        ...
+
+    def back_since(self, moment: datetime) -> bool:
+        """Whether Azure was away and answers again since then, as far as this process knows."""
+        ...
+
+    async def admit(self) -> None:
+        """Before every call. Raises AzurePaused while Azure is known not to answer. Now and then the caller is the one
+        who finds out whether it does again, which takes one small read."""
+        ...
+
+    def answered(self) -> None:
+        """After a call that Azure answered."""
+        ...
+
+    async def failed(self, error: HubletError, whose: str) -> HubletError:
+        """After a call that failed; `whose` = what it was about (a resource group). Returns the error to raise:
+        AzurePaused when it is clear that it is nobody's failure."""
+        ...
+
+    async def refusal(self) -> HubletError | None:
+        """Why nothing that needs Azure is accepted at present, or None: from what this process read at most a minute
+        ago."""
+        ...

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from shared.hubs.gate_state import GateState
 from shared.hubs.model import Event, Hub, Message, Notice, Operation
 
 
@@ -308,6 +309,18 @@ class Cache(Protocol):
 
     async def get(self, key: str, *, max_age_s: float) -> object | None: ...
     async def put(self, key: str, value: object) -> None: ...
+
+
+class GateRow(Protocol):
+    """The one row of table `cache` that all processes' gates share."""
+
+    async def read(self) -> tuple[GateState, str | None]:
+        """The state and its ETag; a fresh state and None when there is no row."""
+        ...
+
+    async def write(self, state: GateState, etag: str | None) -> str:
+        """Replaces the row of that ETag (None = inserts it); returns the new ETag. Raises ConcurrentUpdate."""
+        ...
 
 
 class DeploymentIdentity(Protocol):

@@ -19,7 +19,7 @@ from tests.unit.arm.test_bodies import a_vm_plan
 from tests.unit.arm.wire_world import Wire, accepted, refused
 
 ROOT = Path(__file__).parents[3]
-MODULES = "catalog client compute credentials errors groups ids network operations prices refusals shutdowns"
+MODULES = "catalog client compute credentials errors groups ids network operations prices probe refusals shutdowns"
 
 
 def test_importing_the_adapters_loads_no_sdk() -> None:
@@ -43,6 +43,24 @@ async def test_a_throttled_write_is_neither_retried_nor_slept_on() -> None:
 
     assert throttled.value.retry_after_s == 1.0
     assert wire.methods == ["PUT"]
+
+
+async def test_f31_a_token_that_azure_does_not_take_is_fetched_anew_once() -> None:
+    body = {"name": "g", "location": "eastus", "properties": {"provisioningState": "Succeeded"}}
+    wire = Wire(refused(401, "ExpiredAuthenticationToken"), Answer(200, body))
+
+    assert await ArmResourceGroups(wire.arm).get("g") is not None
+    assert wire.methods == ["GET", "GET"]
+
+
+async def test_f31_a_second_401_is_trouble_of_the_identity_and_is_not_tried_again() -> None:
+    wire = Wire(refused(401, "ExpiredAuthenticationToken"))
+
+    with pytest.raises(RetryableError) as trouble:
+        await ArmResourceGroups(wire.arm).get("g")
+
+    assert trouble.value.code == "AzureIdentityUnavailable"
+    assert wire.methods == ["GET", "GET"]
 
 
 async def test_a_missing_resource_provider_is_not_registered_on_the_way() -> None:

@@ -43,10 +43,12 @@ def test_computes_throttling_is_not_a_quota() -> None:
     assert (error.code, error.retry_after_s) == ("AzureThrottled", 6.0)
 
 
-def test_throttling_without_retry_after_waits_anyway() -> None:
-    error = from_response(429, {}, "")
+@pytest.mark.parametrize("body", ["", '{"error": {"code": "TooManyRequests", "message": "slow down"}}'])
+def test_f20_throttling_without_retry_after_names_no_time_so_that_the_caller_backs_off(body: str) -> None:
+    error = from_response(429, {}, body)
 
-    assert isinstance(error, RetryableError) and error.retry_after_s == 30.0
+    assert isinstance(error, RetryableError)
+    assert (error.code, error.retry_after_s) == ("AzureThrottled", None)
 
 
 def test_a_failed_operation_is_read_from_its_body_though_the_status_is_200() -> None:
