@@ -4,7 +4,6 @@ import argparse
 
 from tests.sim.plan import FAULTS
 
-
 WHAT = ("lives", "pairs", "sieve", "duplicates", "accepts")
 
 

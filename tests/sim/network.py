@@ -14,7 +14,7 @@ from tests.sim.process import Process
 from tests.sim.trace import Trace, brief
 from tests.support.tape import Crash
 
-AZURE = frozenset({"groups", "network", "compute", "operations", "shutdowns"})
+AZURE = frozenset({"groups", "network", "compute", "operations", "shutdowns", "probe"})
 MACHINE = frozenset({"on_vm", "hub_api", "hub_http"})
 NEVER_FAIL = frozenset({"reach", "catalog"})
 """A name look-up is tried again below this port, and a price is a courtesy: neither raises."""

@@ -14,6 +14,8 @@ from typing import Any
 
 from shared.app import App
 from shared.errors import CapacityError, RetryableError
+from shared.hubs.gate import SharedGate
+from shared.hubs.gated import gated
 from shared.hubs.model import Hub, Notice
 from shared.hubs.ports import HubChange
 from shared.hubs.states import STABLE, HubState
@@ -28,12 +30,13 @@ from tests.sim.platform import Platform, SimNoticeQueue, SimQueue
 from tests.sim.process import Process
 from tests.sim.trace import Trace
 from tests.support.builders import some_settings
-from tests.support.fake_arm import FakeCatalog, FakeLongOperations, FakeNetwork, FakeShutdowns
+from tests.support.fake_arm import FakeCatalog, FakeLongOperations, FakeNetwork, FakeProbe, FakeShutdowns
 from tests.support.fake_chance import FakeEntropy, FakeKeyMaker
 from tests.support.fake_cloud import FakeCloud
 from tests.support.fake_machine import FakeMachine, Script, failing
-from tests.support.fake_storage import FakeHubStore, FakeOutbox, FakeStorage, fake_storage
+from tests.support.fake_storage import FakeGateRow, FakeHubStore, FakeOutbox, FakeStorage, fake_storage
 from tests.support.fake_vm import FakeOnVm, FakeReach
+from tests.support.world import ASK_AZURE
 
 QUIET_STEP_S = 300.0
 LEAST_QUIET_S = 1200.0
@@ -130,6 +133,8 @@ class World:
             "hub_api": SimHubApi(self.on_vm, self.machines),
             "hub_http": SimHubHttp(self.on_vm, self.machines),
             "reach": FakeReach(),
+            "gate_row": FakeGateRow(self.storage.tape),
+            "probe": FakeProbe(self.cloud),
         }
         self.platform = Platform(self.loop, plan, random.Random(f"platform-{seed}"), self.network, self.trace, self.app)
         for queue in (self.storage.queue, self.storage.notices):
@@ -167,9 +172,13 @@ class World:
     def app(self, process: Process) -> App:
         """The composition root of one process."""
         ports = {name: self.network.port(process, name, real) for name, real in self.ports.items()}
+        row, probe = ports.pop("gate_row"), ports.pop("probe")
+        gate = SharedGate(row, probe, process.clock, self.entropy, ports["cache"])
+        ports |= {name: gated(ports[name], gate) for name in ASK_AZURE}
         return App(
             settings=self.settings,
             clock=process.clock,
+            gate=gate,
             entropy=self.entropy,
             keys=FakeKeyMaker(),
             sinks=(self.sink,),
