@@ -342,6 +342,8 @@ def retry_delay_s(visit: Visit, tries: int, retry_after_s: float | None) -> floa
 async def _guard(visit: Visit, ensure: "power.Ensure") -> Done | Wait:
     """Power and removal have no step record: they are tried until they are seen done, and people told when it lasts."""
     outcome = await _try(visit, ensure)
+    if isinstance(outcome, pace.Blocked):
+        return outcome  # all of Azure waits, and somebody was told
     if isinstance(outcome, Wait):
         await stuck.tell(visit, outcome.note)
     else:

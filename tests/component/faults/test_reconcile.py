@@ -96,7 +96,7 @@ def of(hub: Hub, **changes: object) -> dict[str, object]:
 
 
 UNREADABLE: dict[str, dict[str, object]] = {
-    "an unknown version": {"v": 99},
+    "an impossible version": {"v": "one"},
     "a field too many": {"more": True},
     "a field of another type": {"pass": "one"},
     "too large": {"more": "x" * 8_000},
@@ -606,13 +606,13 @@ async def test_a_deletion_that_lasts_too_long_is_shown_told_and_alerted_once_and
 
 async def test_a_failed_hub_that_bills_on_is_shown(caplog: pytest.LogCaptureFixture):
     world = World(start=MONDAY)
-    world.cloud.fail_poll("vm", FatalError("OSProvisioningTimedOut", "No sign of life."), power="running")
+    world.cloud.fail_poll("vm", FatalError("RequestDisallowedByPolicy", "Not here."), power="running")
     world.cloud.fail_begin("deallocate", RetryableError("Odd", "No."), times=10_000)
     await world.create("demo")
     await world.run_to_rest(HubState.FAILED)
     await run_to(world, world.clock.now() + 2 * HOUR)
     assert "StopStuck" in conditions(world)
-    assert alerts(caplog) == ["StopStuck"]
+    assert alerts(caplog) == ["RequestDisallowedByPolicy", "StopStuck"]
 
 
 async def test_a_hub_that_nobody_begins_is_alerted(caplog: pytest.LogCaptureFixture):

@@ -30,11 +30,11 @@ UNKNOWN: list[tuple[tuple[str | int, ...], object]] = [
     (("life", "idle", "cpu"), 0.5),
     (("spec", "gpu"), None),
     (("spec", "schedule", "blocks", 0, "room"), "A"),
-    (("machine", "zone"), "2"),
+    (("machine", "rack"), "2"),
     (("steps", "boot", "proof"), [1]),
     (("steps", "warm-up"), {"name": "warm-up", "data": {}}),
-    (("attempts", 0, "zone"), "1"),
-    (("attempts", 1, "zone"), "2"),
+    (("attempts", 0, "rack"), "1"),
+    (("attempts", 1, "rack"), "2"),
     (("conditions", 1, "seen_by"), ["a"]),
     (("operation", "token"), "t"),
     (("meter", "earlier", "egress"), 0.25),
@@ -101,7 +101,7 @@ def test_f14_what_belongs_to_an_element_of_a_list_stays_with_it_wherever_it_stan
     third = replace(hub.attempts[0], number=3)
     moved = replace(hub, attempts=(third, *hub.attempts)).without_condition("Drifted")
     document = json.loads(documents.join(codec.hub_entity(moved)) or "")
-    assert [attempt.get("zone") for attempt in document["attempts"]] == [None, "1", "2"]
+    assert [attempt.get("rack") for attempt in document["attempts"]] == [None, "1", "2"]
     assert [condition.get("seen_by") for condition in document["conditions"]] == [["a"]]
 
 
@@ -124,9 +124,9 @@ def test_f14_what_belongs_to_an_attempt_does_not_enter_the_next_one():
 def test_f14_a_field_that_this_release_writes_is_never_overwritten():
     first = codec.hub_from(newer_row(a_hub_with_everything()))
     assert first.url is not None
-    stale = replace(first, carried=codec.hub_from(newer_row(a_hub_with_everything(), [(("zone",), "1")])).carried)
+    stale = replace(first, carried=codec.hub_from(newer_row(a_hub_with_everything(), [(("rack",), "1")])).carried)
     document = json.loads(documents.join(codec.hub_entity(replace(stale, url="http://new/"))) or "")
-    assert (document["url"], document["zone"]) == ("http://new/", "1")
+    assert (document["url"], document["rack"]) == ("http://new/", "1")
 
 
 def test_f14_a_newer_row_that_is_damaged_too_is_unreadable_and_not_repaired():
