@@ -87,8 +87,9 @@ class Changed:
         if self.untagged:
             said.append(f"The tags of this service were removed from: {named(self.untagged)}.")
         outside = hub.step(StepName.MACHINE).data.get(_OUTSIDE_SIZE)
-        if outside is not None and outside == hub.size and hub.size != hub.spec.size:
-            said.append(f"The machine has the size {hub.size} instead of {hub.spec.size}; its price follows.")
+        made_as = hub.place.rung.size if hub.place.rung else hub.spec.size
+        if outside is not None and outside == hub.size and hub.size != made_as:
+            said.append(f"The machine has the size {hub.size} instead of {made_as}; its price follows.")
         return said
 
 

@@ -52,6 +52,10 @@ LOOK_AGAIN_S = 5.0
 STORAGE_PAUSE_S = 30
 """After storage did not answer. It is nobody's bug, so it must not count towards poison and fail the hub."""
 
+GIVE_WAY = timedelta(minutes=2)
+"""After this long the due table has handed the hub's row over (`HUBLET_REDRIVE_SECONDS`, the timer's minute), and does
+so every 90 s as long as nobody saves the hub."""
+
 RARER_WITH_AGE = 0.1
 LONGEST_PAUSE_S = 900.0
 """Power and removal are tried without end, but ever more seldom: after a tenth of the time they have gone wrong."""
@@ -123,7 +127,11 @@ async def _fenced(app: "App", message: Message) -> Drop | LookAgain | Run | None
 
 
 async def _put_again(app: "App", message: Message, delay_s: float, error: HubletError) -> None:
-    """The same message, later: whatever the visit had done until then, a later one does again."""
+    """The same message, later: whatever the visit had done until then, a later one does again. One that was put long
+    ago is let go: its due row brings a fresh copy by now, and two that repeat themselves would be four in the end."""
+    if app.clock.now() - message.first_seen > GIVE_WAY:
+        log.info("message_gives_way", hub_id=message.hub_id, code=error.code)
+        return
     log.warning("visit_put_off", hub_id=message.hub_id, code=error.code, delay_s=delay_s)
     await app.queue.put(message, delay_s=delay_s)
 

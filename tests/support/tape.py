@@ -24,6 +24,10 @@ class Tape:
     def fail(self, name: str, error: Exception, *, times: int = 1) -> None:
         self._failures[name].extend([error] * times)
 
+    def forgive(self, name: str) -> None:
+        """Calls of that name do well again."""
+        self._failures[name].clear()
+
     def lose_answer(self, name: str, error: Exception) -> None:
         self._lost[name].append(error)
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.errors import RetryableError
 from shared.hubs.dispatch import work_message
 from shared.hubs.lifecycle import advance
 from shared.hubs.messages import DueBatch
@@ -154,3 +155,15 @@ async def _late_copy_does_nothing(world: World, hub: Hub) -> None:
 def _told(hub: Hub) -> Hub:
     """All but what a look that finds nothing to do leaves behind."""
     return replace(hub, etag=None, pass_number=0, updated_at=hub.created_at)
+
+
+async def test_f08_messages_do_not_multiply_while_storage_takes_no_visit():
+    """The due row brings a copy every minute or two; copies that put themselves again beside it would pile up."""
+    world = World()
+    await world.create()
+    world.storage.tape.fail("index.put", RetryableError("StorageUnavailable", "no"), times=10_000)
+    await world.run(limit_s=3600)
+    assert len(world.storage.queue.waiting) <= 4
+    assert world.delivered < 400
+    world.storage.tape.forgive("index.put")
+    assert (await world.run_to_rest()).state is HubState.READY
