@@ -1,0 +1,204 @@
+"""One whole life of a hub: asked for, ready, stopped, started, deleted, buried, with every timer that fires meanwhile.
+
+Whoever asks gets an answer or, when the process that should give it dies, asks again some seconds later with the same
+Idempotency-Key. Whatever was in a worker's hands when it died comes back after its lease; a timer's call is lost.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.app import App
+from shared.hubs import commands, steer
+from shared.hubs.commands import IdempotencyRequest
+from shared.hubs.lifecycle import advance
+from shared.hubs.messages import DueBatch
+from shared.hubs.model import Message
+from shared.hubs.notify import deliver
+from shared.hubs.ports import NoticeRef
+from shared.hubs.states import HubState
+from shared.hubs.ticks import drive
+from shared.steps import STEPS
+from tests.sim.crash.outside import CountedEntropy
+from tests.support.builders import a_spec
+from tests.support.fake_storage import Queued, QueuedNotice
+from tests.support.tape import Crash
+from tests.support.world import OWNER, World
+
+NAME = "demo"
+ASKS_AGAIN_S = 5.0
+"""How long somebody waits for an answer. By then workers may be at it already."""
+
+PATIENCE_S = 2 * 3600.0
+"""Far longer than any step may take: what is not reached by then never is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request that nobody has answered yet."""
+
+    kind: str
+
+
+type Hand = Request | Message | DueBatch | NoticeRef | str | None
+"""What a process works on: a request, a message of one of the queues, a timer (its name), or nothing."""
+
+
+@dataclass
+class Script:
+    """How far the owner got; belongs to the outside. `phase`: the one that goes on, `asked`: whether it was answered."""
+
+    phase: int = 0
+    asked: bool = False
+    ask_at: datetime | None = None
+    reached_at: datetime | None = None
+    hand: Hand = None
+    gave_up: bool = False
+    seen: list[str] = field(default_factory=list)
+    """What a watch (oracle.py) saw going wrong on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """`rest_s`: how long the owner leaves the hub alone once it is there."""
+
+    kind: str
+    ask: Callable[["Life"], Awaitable[object]]
+    there: Callable[["Life"], bool]
+    rest_s: float = 0.0
+
+
+class NeverThere(Exception):
+    """What was asked for did not come."""
+
+
+class Life(World):
+    """A World that one process at a time works for, and which knows what that process has in its hands.
+
+    `repeats`: whether an owner who got no answer to the create asks again. If not, there may be no hub; then they ask
+    for nothing else."""
+
+    def __init__(self, *, lease_s: float, repeats: bool = True, **options: Any) -> None:
+        super().__init__(lease_s=lease_s, through_json=False, **options)
+        self.app: App = replace(self.app, entropy=CountedEntropy())
+        self.plain = self.app
+        self.script = Script()
+        self.repeats = repeats
+        self.begins: Callable[[], None] = lambda: None
+        """Called when a process takes something into its hands."""
+        self.ended: Callable[[str], None] = lambda kind: None
+        """Called when a phase is reached."""
+
+    # ---- the owner
+    async def live(self) -> None:
+        """From wherever the script is to the end of the hub's life. Raises NeverThere."""
+        script = self.script
+        while script.phase < len(PHASES) and not script.gave_up:
+            phase = PHASES[script.phase]
+            if not script.asked:
+                await self._wait_until(script.ask_at)
+                if not await self._by_a_process(Request(phase.kind), phase.ask(self)):
+                    continue
+                script.asked, script.ask_at = True, None
+            if script.reached_at is None:
+                await self.run(lambda: phase.there(self), limit_s=PATIENCE_S)
+                if not phase.there(self):
+                    raise NeverThere(f"{phase.kind}: still {[str(hub.state) for hub in self.storage.hubs.hubs.values()]}")
+                script.reached_at = self.clock.now()
+                self.ended(phase.kind)
+            await self._wait_until(script.reached_at + timedelta(seconds=phase.rest_s))
+            script.phase, script.asked, script.reached_at = script.phase + 1, False, None
+
+    async def _wait_until(self, moment: datetime | None) -> None:
+        if moment is not None and moment > self.clock.now():
+            await self.run(limit_s=(moment - self.clock.now()).total_seconds())
+
+    # ---- the platform
+    def die(self) -> None:
+        """What the process had in its hands comes back; nothing else happens at this moment."""
+        hand, self.script.hand = self.script.hand, None
+        back_at = self.clock.now() + timedelta(seconds=self.lease_s)
+        match hand:
+            case Request("create") if not self.repeats:
+                self.script.asked = bool(self.storage.hubs.hubs)
+                self.script.gave_up = not self.script.asked
+            case Request():
+                self.script.ask_at = self.clock.now() + timedelta(seconds=ASKS_AGAIN_S)
+            case Message() | DueBatch():
+                self.storage.queue.waiting.append(Queued(hand, back_at))
+            case NoticeRef():
+                self.storage.notices.waiting.append(QueuedNotice(hand, back_at))
+            case _:  # a timer's call is made at its next time
+                pass
+
+    async def _by_a_process(self, hand: Hand, work: Awaitable[object]) -> bool:
+        """False = the process died of a Crash that somebody planted in a port."""
+        self.script.hand = hand
+        self.begins()
+        try:
+            await work
+        except Crash as crash:
+            self.crashes.append(str(crash))
+            self.die()
+            return False
+        self.script.hand = None
+        return True
+
+    async def deliver(self, message: Message | DueBatch) -> None:
+        work = drive(self.app, message.rows) if isinstance(message, DueBatch) else advance(self.app, STEPS, message)
+        await self._by_a_process(message, work)
+
+    async def _fire(self, timer: Any) -> None:
+        if self.clock.now() >= timer.next_at:
+            await self._by_a_process(str(timer.fire.__name__), super()._fire(timer))
+
+    async def _work(self) -> bool:
+        message = self.storage.queue.take()
+        if message is not None:
+            await self.deliver(message)
+            return True
+        ref = self.storage.notices.take()
+        if ref is None:
+            return False
+        await self._by_a_process(ref, deliver(self.app, ref))
+        return True
+
+
+# ------------------------------------------------------------------ what the owner asks for
+
+
+def _asking(phase: int) -> steer.Request:
+    return steer.Request(principal=OWNER, request_id=f"r{phase}", idempotency=_once(phase))
+
+
+def _once(phase: int) -> IdempotencyRequest:
+    return IdempotencyRequest(key_sha256=str(phase) * 64, body_sha256="b" * 64)
+
+
+async def _create(life: Life) -> None:
+    await commands.create_hub(life.app, OWNER, a_spec(), name=NAME, idempotency=_once(0), request_id="r0", price=None)
+
+
+async def _stop(life: Life) -> None:
+    await steer.stop_hub(life.app, await commands.find_hub(life.app, OWNER, NAME), _asking(1))
+
+
+async def _start(life: Life) -> None:
+    await steer.start_hub(life.app, await commands.find_hub(life.app, OWNER, NAME), _asking(2))
+
+
+async def _delete(life: Life) -> None:
+    await steer.delete_hub(life.app, await commands.find_hub(life.app, OWNER, NAME), _asking(3))
+
+
+def _is(state: HubState) -> Callable[[Life], bool]:
+    return lambda life: [hub.state for hub in life.storage.hubs.hubs.values()] == [state]
+
+
+PHASES = (
+    Phase("create", _create, _is(HubState.READY), rest_s=70.0),
+    Phase("stop", _stop, _is(HubState.STOPPED), rest_s=5.0),
+    Phase("start", _start, _is(HubState.READY)),
+    Phase("delete", _delete, lambda life: not life.storage.hubs.hubs),
+)
