@@ -22,6 +22,7 @@ from shared.hubs.ticks import drive
 from shared.steps import STEPS
 from tests.sim.crash.outside import CountedEntropy
 from tests.support.builders import a_spec
+from tests.support.fake_machine import FakeMachine, Script
 from tests.support.fake_storage import Queued, QueuedNotice
 from tests.support.tape import Crash
 from tests.support.world import OWNER, World
@@ -30,8 +31,15 @@ NAME = "demo"
 ASKS_AGAIN_S = 5.0
 """How long somebody waits for an answer. By then workers may be at it already."""
 
-PATIENCE_S = 2 * 3600.0
+PATIENCE = timedelta(hours=2)
 """Far longer than any step may take: what is not reached by then never is."""
+
+DURATIONS = {"vm": 45.0, "group_delete": 45.0, "deallocate": 25.0, "start": 30.0}
+"""Seconds. Azure and the installer are quicker here than they are: whatever is waited for is still looked at twice or
+more, but the same look does not come again and again."""
+
+QUIET = timedelta(minutes=20)
+"""After the end: longer than any lease, so that every late copy has come by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +54,17 @@ type Hand = Request | Message | DueBatch | NoticeRef | str | None
 
 
 @dataclass
-class Script:
+class Owner:
     """How far the owner got; belongs to the outside. `phase`: the one that goes on, `asked`: whether it was answered."""
 
     phase: int = 0
     asked: bool = False
     ask_at: datetime | None = None
+    asked_at: datetime | None = None
     reached_at: datetime | None = None
+    over_at: datetime | None = None
+    writes: int = 0
+    """To Azure, when the life was over."""
     hand: Hand = None
     gave_up: bool = False
     seen: list[str] = field(default_factory=list)
@@ -73,46 +85,66 @@ class NeverThere(Exception):
     """What was asked for did not come."""
 
 
+def _installs_quickly(machine: FakeMachine) -> None:
+    machine.scripts = [Script(pace=0.2)]
+
+
+def nobody_looks() -> None:
+    """For a life that nobody records."""
+
+
 class Life(World):
     """A World that one process at a time works for, and which knows what that process has in its hands.
 
     `repeats`: whether an owner who got no answer to the create asks again. If not, there may be no hub; then they ask
     for nothing else."""
 
-    def __init__(self, *, lease_s: float, repeats: bool = True, **options: Any) -> None:
-        super().__init__(lease_s=lease_s, through_json=False, **options)
+    def __init__(self, *, lease_s: float, repeats: bool = True) -> None:
+        super().__init__(lease_s=lease_s, through_json=False, durations=DURATIONS)
+        self.on_vm.new_machine = _installs_quickly
         self.app: App = replace(self.app, entropy=CountedEntropy())
         self.plain = self.app
-        self.script = Script()
+        self.script = Owner()
         self.repeats = repeats
-        self.begins: Callable[[], None] = lambda: None
+        self.begins: Callable[[], None] = nobody_looks
         """Called when a process takes something into its hands."""
         self.ended: Callable[[str], None] = lambda kind: None
         """Called when a phase is reached."""
 
     # ---- the owner
     async def live(self) -> None:
-        """From wherever the script is to the end of the hub's life. Raises NeverThere."""
+        """From wherever the script is to the end of the hub's life, and on until nothing waits any more. Raises
+        NeverThere."""
         script = self.script
         while script.phase < len(PHASES) and not script.gave_up:
             phase = PHASES[script.phase]
             if not script.asked:
-                await self._wait_until(script.ask_at)
-                if not await self._by_a_process(Request(phase.kind), phase.ask(self)):
+                if script.ask_at is not None:
+                    await self._run_to(script.ask_at)
+                if not await self._by_a_process(Request(phase.kind), lambda: phase.ask(self)):
                     continue
                 script.asked, script.ask_at = True, None
+            if script.asked_at is None:
+                script.asked_at = self.clock.now()
             if script.reached_at is None:
-                await self.run(lambda: phase.there(self), limit_s=PATIENCE_S)
+                await self._run_to(script.asked_at + PATIENCE, lambda: phase.there(self))
                 if not phase.there(self):
                     raise NeverThere(f"{phase.kind}: still {[str(hub.state) for hub in self.storage.hubs.hubs.values()]}")
                 script.reached_at = self.clock.now()
                 self.ended(phase.kind)
-            await self._wait_until(script.reached_at + timedelta(seconds=phase.rest_s))
-            script.phase, script.asked, script.reached_at = script.phase + 1, False, None
+            await self._run_to(script.reached_at + timedelta(seconds=phase.rest_s))
+            script.phase, script.asked, script.asked_at, script.reached_at = script.phase + 1, False, None, None
+        if script.over_at is None:
+            script.over_at, script.writes = self.clock.now(), len(self.cloud.writes)
+        await self._run_to(script.over_at + QUIET, self._is_at_rest)
 
-    async def _wait_until(self, moment: datetime | None) -> None:
-        if moment is not None and moment > self.clock.now():
-            await self.run(limit_s=(moment - self.clock.now()).total_seconds())
+    async def _run_to(self, moment: datetime, until: Callable[[], bool] = lambda: False) -> None:
+        """Every end of a wait follows from the script, so that the outside alone says how a life goes on."""
+        await self.run(until, limit_s=(moment - self.clock.now()).total_seconds())
+
+    def _is_at_rest(self) -> bool:
+        storage = self.storage
+        return not (storage.queue.waiting or storage.notices.waiting or storage.due.rows or storage.outbox.rows)
 
     # ---- the platform
     def die(self) -> None:
@@ -132,12 +164,12 @@ class Life(World):
             case _:  # a timer's call is made at its next time
                 pass
 
-    async def _by_a_process(self, hand: Hand, work: Awaitable[object]) -> bool:
+    async def _by_a_process(self, hand: Hand, work: Callable[[], Awaitable[object]]) -> bool:
         """False = the process died of a Crash that somebody planted in a port."""
         self.script.hand = hand
         self.begins()
         try:
-            await work
+            await work()
         except Crash as crash:
             self.crashes.append(str(crash))
             self.die()
@@ -146,12 +178,15 @@ class Life(World):
         return True
 
     async def deliver(self, message: Message | DueBatch) -> None:
-        work = drive(self.app, message.rows) if isinstance(message, DueBatch) else advance(self.app, STEPS, message)
-        await self._by_a_process(message, work)
+        if isinstance(message, DueBatch):
+            await self._by_a_process(message, lambda: drive(self.app, message.rows))
+        else:
+            await self._by_a_process(message, lambda: advance(self.app, STEPS, message))
 
     async def _fire(self, timer: Any) -> None:
         if self.clock.now() >= timer.next_at:
-            await self._by_a_process(str(timer.fire.__name__), super()._fire(timer))
+            fire = super()._fire
+            await self._by_a_process(timer.fire.__name__, lambda: fire(timer))
 
     async def _work(self) -> bool:
         message = self.storage.queue.take()
@@ -161,7 +196,7 @@ class Life(World):
         ref = self.storage.notices.take()
         if ref is None:
             return False
-        await self._by_a_process(ref, deliver(self.app, ref))
+        await self._by_a_process(ref, lambda: deliver(self.app, ref))
         return True
 
 
