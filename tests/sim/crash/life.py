@@ -7,6 +7,7 @@ Idempotency-Key. Whatever was in a worker's hands when it died comes back after 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from shared.app import App
@@ -14,7 +15,7 @@ from shared.hubs import commands, steer
 from shared.hubs.commands import IdempotencyRequest
 from shared.hubs.lifecycle import advance
 from shared.hubs.messages import DueBatch
-from shared.hubs.model import Message
+from shared.hubs.model import HubSpec, Message
 from shared.hubs.notify import deliver
 from shared.hubs.ports import NoticeRef
 from shared.hubs.states import HubState
@@ -39,7 +40,8 @@ DURATIONS = {"vm": 45.0, "group_delete": 45.0, "deallocate": 25.0, "start": 30.0
 more, but the same look does not come again and again."""
 
 QUIET = timedelta(minutes=20)
-"""After the end: longer than any lease, so that every late copy has come by then."""
+"""After the end: longer than a lease and the lease of whoever works on what comes back, so that every late copy has
+come by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ type Hand = Request | Message | DueBatch | NoticeRef | str | None
 
 @dataclass
 class Owner:
-    """How far the owner got; belongs to the outside. `phase`: the one that goes on, `asked`: whether it was answered."""
+    """How far the owner got; belongs to the outside. `phase`: the one that goes on; `asked`: it was answered."""
 
     phase: int = 0
     asked: bool = False
@@ -96,14 +98,15 @@ def nobody_looks() -> None:
 class Life(World):
     """A World that one process at a time works for, and which knows what that process has in its hands.
 
-    `repeats`: whether an owner who got no answer to the create asks again. If not, there may be no hub; then they ask
-    for nothing else."""
+    `spec`: what is asked for, when it is more than the least. `repeats`: whether an owner who got no answer to the
+    create asks again; if not, there may be no hub, and then they ask for nothing else."""
 
-    def __init__(self, *, lease_s: float, repeats: bool = True) -> None:
+    def __init__(self, *, lease_s: float, spec: HubSpec | None = None, repeats: bool = True) -> None:
         super().__init__(lease_s=lease_s, through_json=False, durations=DURATIONS)
         self.on_vm.new_machine = _installs_quickly
         self.app: App = replace(self.app, entropy=CountedEntropy())
         self.plain = self.app
+        self.spec = spec or a_spec()
         self.script = Owner()
         self.repeats = repeats
         self.begins: Callable[[], None] = nobody_looks
@@ -118,18 +121,20 @@ class Life(World):
         script = self.script
         while script.phase < len(PHASES) and not script.gave_up:
             phase = PHASES[script.phase]
+            ask, there = partial(phase.ask, self), partial(phase.there, self)
             if not script.asked:
                 if script.ask_at is not None:
                     await self._run_to(script.ask_at)
-                if not await self._by_a_process(Request(phase.kind), lambda: phase.ask(self)):
+                if not await self._by_a_process(Request(phase.kind), ask):
                     continue
                 script.asked, script.ask_at = True, None
             if script.asked_at is None:
                 script.asked_at = self.clock.now()
             if script.reached_at is None:
-                await self._run_to(script.asked_at + PATIENCE, lambda: phase.there(self))
-                if not phase.there(self):
-                    raise NeverThere(f"{phase.kind}: still {[str(hub.state) for hub in self.storage.hubs.hubs.values()]}")
+                await self._run_to(script.asked_at + PATIENCE, there)
+                if not there():
+                    states = [str(hub.state) for hub in self.storage.hubs.hubs.values()]
+                    raise NeverThere(f"{phase.kind}: still {states}")
                 script.reached_at = self.clock.now()
                 self.ended(phase.kind)
             await self._run_to(script.reached_at + timedelta(seconds=phase.rest_s))
@@ -143,8 +148,12 @@ class Life(World):
         await self.run(until, limit_s=(moment - self.clock.now()).total_seconds())
 
     def _is_at_rest(self) -> bool:
-        storage = self.storage
-        return not (storage.queue.waiting or storage.notices.waiting or storage.due.rows or storage.outbox.rows)
+        """Messages and due rows of a pass that was planned for hours later stay until then."""
+        storage, end = self.storage, (self.script.over_at or self.clock.now()) + QUIET
+        if storage.notices.waiting or storage.outbox.rows:
+            return False
+        soon = (*(one.visible_at for one in storage.queue.waiting), *(row.at for row in storage.due.rows.values()))
+        return all(moment > end for moment in soon)
 
     # ---- the platform
     def die(self) -> None:
@@ -212,7 +221,7 @@ def _once(phase: int) -> IdempotencyRequest:
 
 
 async def _create(life: Life) -> None:
-    await commands.create_hub(life.app, OWNER, a_spec(), name=NAME, idempotency=_once(0), request_id="r0", price=None)
+    await commands.create_hub(life.app, OWNER, life.spec, name=NAME, idempotency=_once(0), request_id="r0", price=None)
 
 
 async def _stop(life: Life) -> None:

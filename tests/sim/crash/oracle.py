@@ -4,13 +4,16 @@ Each rule gives sentences about what is wrong; none = all is well.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
 
 from shared.hubs.audit import audit
 from shared.hubs.meter import Billing
 from shared.hubs.model import Message, OperationStatus
 from shared.hubs.states import TRANSITIONS, HubState
 from shared.hubs.sweep import sweep
-from tests.sim.crash.life import Life, nobody_looks
+from shared.hubs.ticks import drive
+from tests.sim.crash.life import QUIET, Life, nobody_looks
 from tests.support.fake_arm import Call
 from tests.support.world import OWNER
 
@@ -65,28 +68,33 @@ class Watch:
 
 
 async def at_rest(life: Life) -> list[str]:
-    """What is not at rest although there was time for it (I10). Tries sweep, audit and the copies of messages that are
-    still hidden for hours: nothing may come of them."""
+    """What is not at rest although there was time for it (I10). Tries sweep, audit, and what still waits for a time
+    hours ahead: nothing may come of them."""
     storage = life.storage
     wrong: list[str] = []
-    end = life.clock.now()
     life.app, life.begins = life.plain, nobody_looks  # what is tried from here on is no part of the life
-    later = [queued.message for queued in storage.queue.waiting if queued.visible_at > end]
-    for queued in list(storage.queue.waiting):  # for a pass long gone: what comes of it when its time comes?
-        storage.queue.waiting.remove(queued)
-        if queued.message not in later or not isinstance(queued.message, Message):
+    now = life.clock.now()
+    soon = (life.script.over_at or now) + QUIET
+    for row in list(storage.due.rows.values()):
+        if row.at < soon:
+            wrong.append(f"a due row is left: {row}")
+    for queued in list(storage.queue.waiting):
+        if queued.visible_at < soon or not isinstance(queued.message, Message):
             wrong.append(f"still in the queue: {queued.message}")
-        await life.deliver(queued.message)
-    if storage.queue.waiting:
-        wrong.append("a late message made another one")
     if storage.notices.waiting:
         wrong.append(f"still in the queue of notices: {storage.notices.waiting}")
-    if storage.due.rows:
-        wrong.append(f"due rows are left: {list(storage.due.rows.values())}")
+    if wrong:
+        return wrong
+    await drive(life.app, list(storage.due.rows.values()))
+    later = [queued.message for queued in storage.queue.waiting]
+    storage.queue.waiting.clear()
+    for message in later:
+        life.clock.advance_to(now + timedelta(minutes=2))  # its row will not come any more
+        await life.deliver(message)
     await sweep(life.app)
     await audit(life.app)
     if storage.queue.waiting or storage.notices.waiting or storage.due.rows:
-        wrong.append("sweep or audit found work to do")
+        wrong.append("late messages, sweep or audit found work to do")
     if later_writes := life.cloud.writes[life.script.writes :]:
         wrong.append(f"Azure was written to after the end: {later_writes}")
     return wrong
@@ -162,7 +170,7 @@ def _history(life: Life) -> Iterator[str]:
     states = [events[seq] for seq in sorted(events) if events[seq].kind == "state"]
     if tuple(event.to_state for event in states) != EXPECTED_MOVES:
         yield f"moves: {[event.to_state for event in states]}"
-    for before, event in zip(states, states[1:], strict=False):
+    for before, event in pairwise(states):
         if event.from_state != before.to_state or (event.from_state, event.to_state) not in _EDGES:
             yield f"no such move: {event.from_state} to {event.to_state}"
     if any(not event.actor or not event.message for event in events.values()):

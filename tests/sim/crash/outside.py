@@ -27,8 +27,8 @@ _FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, B
 
 
 class Unkept(list[Any]):
-    """What a fake notes for tests alone, and no answer ever depends on: kept for nobody, so that a read that only adds a
-    line here counts as what it is, no change."""
+    """What a fake notes for tests alone, and no answer ever depends on: kept for nobody, so that a read that only adds
+    a line here counts as what it is, no change."""
 
     def append(self, item: Any, /) -> None:
         pass

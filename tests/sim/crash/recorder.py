@@ -5,8 +5,8 @@ to be called or has just answered. Moments that are equal have the same future, 
 no moments of its own: before and after it the outside is the same as after the effect before it, unless time has passed
 in between (a worker that pauses in its visit), and then the time is another one and so is the moment.
 
-The *points* of a sweep are the moments right before and right after an effect: a call that changed something. Nothing of
-this is listed; a life that is recorded shows its own calls, and what they change.
+The *points* of a sweep are the moments right before and right after an effect: a call that changed something. Nothing
+of this is listed; a life that is recorded shows its own calls, and what they change.
 """
 
 import asyncio

@@ -1,10 +1,10 @@
 """From every moment of a life at which its process may die, and from every such moment of the lives that follow, to the
 end: all single points and all pairs.
 
-`State -> Verdict` is a function: a life goes on from the outside alone (tests/sim/crash/outside.py), every random number
-and every end of a wait is part of it, and all that is judged at the end is read from it. So a state that was seen
-before is not lived through again; it has the verdict it had. A crash in a tick that had nothing to do is such a case: a
-minute later everything is as if it had not been.
+`State -> Verdict` is a function: a life goes on from the outside alone (tests/sim/crash/outside.py), every random
+number and every end of a wait is part of it, and all that is judged at the end is read from it. So a state that was
+seen before is not lived through again; it has the verdict it had. A death in a tick that had nothing to do is such a
+case: a minute later everything is as if it had not been.
 """
 
 import asyncio
@@ -78,8 +78,8 @@ class Stage:
 
     States are compared with known ones where a minute's tick begins: they are the same there if ever again."""
 
-    def __init__(self, *, lease_s: float, repeats: bool = True) -> None:
-        self.life = Life(lease_s=lease_s, repeats=repeats)
+    def __init__(self, *, lease_s: float, **options: Any) -> None:
+        self.life = Life(lease_s=lease_s, **options)
         Watch(self.life)
         self.outside = Outside(self.life, self.life.script)
         self.lived = 0
@@ -195,9 +195,9 @@ class Swept:
         self.wrong += other.wrong
 
 
-async def sweep_singles(*, lease_s: float, repeats: bool = True, every_moment: bool = False) -> Swept:
-    """A death at each point. `every_moment`: where only time passed before a read, too."""
-    stage = Stage(lease_s=lease_s, repeats=repeats)
+async def sweep_singles(*, lease_s: float, every_moment: bool = False, **options: Any) -> Swept:
+    """A death at each point. `every_moment`: where only time passed before a read, too. `options`: those of Life."""
+    stage = Stage(lease_s=lease_s, **options)
     usual, swept = await _usual(stage)
     for moment in usual.moments if every_moment else usual.points:
         swept.singles += 1
@@ -216,8 +216,8 @@ async def _usual(stage: Stage) -> tuple[Recording, Swept]:
 class PairSweep:
     """The pairs whose first death is at some of the points: one share of the work, in a process of its own."""
 
-    def __init__(self, lease_s: float, repeats: bool) -> None:
-        self._stage = Stage(lease_s=lease_s, repeats=repeats)
+    def __init__(self, lease_s: float) -> None:
+        self._stage = Stage(lease_s=lease_s)
         self._usual: tuple[Recording, Swept] | None = None
 
     async def share(self, first: int, until: int) -> Swept:
@@ -241,11 +241,11 @@ class PairSweep:
 _process: PairSweep | None = None
 
 
-def _set_up(lease_s: float, repeats: bool) -> None:
+def _set_up(lease_s: float) -> None:
     global _process
     logging.disable(logging.CRITICAL)
     gc.disable()  # nothing that matters here is a cycle; looking for them costs a fifth of the time
-    _process = PairSweep(lease_s, repeats)
+    _process = PairSweep(lease_s)
 
 
 def _share(first: int) -> Swept:
@@ -255,12 +255,10 @@ def _share(first: int) -> Swept:
     return swept
 
 
-def sweep_pairs(*, lease_s: float, repeats: bool = True, processes: int = 2) -> Swept:
+def sweep_pairs(*, lease_s: float, processes: int = 2) -> Swept:
     """A death at each point, and then a second one at each point of the life that goes on."""
-    _, swept = asyncio.run(_usual(Stage(lease_s=lease_s, repeats=repeats)))
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_set_up, initargs=(lease_s, repeats)
-    ) as pool:
+    _, swept = asyncio.run(_usual(Stage(lease_s=lease_s)))
+    with ProcessPoolExecutor(processes, get_context("spawn"), _set_up, (lease_s,)) as pool:
         for share in pool.map(_share, range(0, swept.points, SHARE)):
             swept.add(share)
     return swept
