@@ -101,8 +101,10 @@ class Life(World):
     `spec`: what is asked for, when it is more than the least. `repeats`: whether an owner who got no answer to the
     create asks again; if not, there may be no hub, and then they ask for nothing else."""
 
-    def __init__(self, *, lease_s: float, spec: HubSpec | None = None, repeats: bool = True) -> None:
-        super().__init__(lease_s=lease_s, through_json=False, durations=DURATIONS)
+    def __init__(
+        self, *, lease_s: float, spec: HubSpec | None = None, repeats: bool = True, through_json: bool = False
+    ) -> None:
+        super().__init__(lease_s=lease_s, through_json=through_json, durations=DURATIONS)
         self.on_vm.new_machine = _installs_quickly
         self.app: App = replace(self.app, entropy=CountedEntropy())
         self.plain = self.app
