@@ -4,14 +4,16 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from shared.hubs.dispatch import PASS
 from shared.hubs.meter import Billing
 from shared.hubs.model import Hub, Notice, OperationStatus
-from shared.hubs.ports import DueRow
 from shared.hubs.states import STABLE, TRANSITIONS, Goal, HubState
 from shared.hubs.tags import HUB
+from shared.hubs.ticks import matches
 from tests.sim.process import Process
 from tests.support.fake_arm import FakeGroups
 from tests.support.fake_cloud import Call, FakeCloud
@@ -28,6 +30,9 @@ SPENDING = frozenset(
 
 HARMLESS = frozenset({"identity.get", "secrets.get", "gate_row.read", "gate_row.write", "probe.ask"})
 """What may lie between saving and sending."""
+
+LONGEST_STATE = timedelta(hours=4)
+"""The longest way through a state with a deadline: making a machine twice, installing twice."""
 
 MOST_WRITES_OF_A_HUB = 120
 """No endless spend: what a hub may ask of Azure in one run, however much goes wrong."""
@@ -99,7 +104,7 @@ class Watch:
 # ------------------------------------------------------------------ at the end
 
 
-def judge_hubs(cloud: FakeCloud, storage: FakeStorage) -> Iterator[str]:
+def judge_hubs(cloud: FakeCloud, storage: FakeStorage, now: datetime) -> Iterator[str]:
     """I1, I3, I5, I6, I7: every hub is at its goal, and Azure shows just what belongs to it."""
     hubs = list(storage.hubs.hubs.values())
     cloud.settle()
@@ -107,6 +112,8 @@ def judge_hubs(cloud: FakeCloud, storage: FakeStorage) -> Iterator[str]:
     for hub in hubs:
         if hub.state not in STABLE:
             yield f"I1: {hub.id} is still {hub.state} (goal {hub.goal}, step {hub.next_step}, since {hub.state_since})"
+            if now - hub.state_since > LONGEST_STATE:
+                yield f"I7: {hub.id} is {hub.state} for {now - hub.state_since}"
             continue
         yield from _at_its_goal(hub)
         group = cloud.groups.get(hub.group_name.lower())
@@ -181,8 +188,8 @@ def judge_history(storage: FakeStorage) -> Iterator[str]:
             state = event.to_state
 
 
-def judge_rows(storage: FakeStorage, due: list[DueRow]) -> Iterator[str]:
-    """I10: quotas name just the hubs there are, secrets are of hubs there are, due rows are of the future."""
+def judge_rows(storage: FakeStorage) -> Iterator[str]:
+    """I10: quotas name just the hubs there are, and secrets are of hubs there are."""
     for owner, quota in storage.hubs.quotas.items():
         there = {hub.name: hub.id for (of, _), hub in storage.hubs.hubs.items() if of == owner}
         if dict(quota.hubs) != there:
@@ -191,8 +198,16 @@ def judge_rows(storage: FakeStorage, due: list[DueRow]) -> Iterator[str]:
     for _, hub_id in storage.secrets.rows:
         if hub_id not in ids:
             yield f"I10: secrets of {hub_id} are left, the hub is not there"
-    for row in due:
-        yield f"I10: the due row of {row.hub_id} at {row.at} is still there"
+
+
+def in_vain(storage: FakeStorage, until: datetime) -> set[tuple[str, int, int]]:
+    """Due rows up to that moment that no hub waits for: hub, generation, pass."""
+    hubs = {hub.id: hub for hub in storage.hubs.hubs.values()}
+    return {
+        (row.hub_id, row.generation, row.pass_number)
+        for row in storage.due.rows.values()
+        if row.at <= until and row.kind == PASS and not (row.hub_id in hubs and matches(row, hubs[row.hub_id]))
+    }
 
 
 def judge_notices(storage: FakeStorage, told: Mapping[str, Notice], delivered: Counter[str]) -> Iterator[str]:

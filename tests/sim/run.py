@@ -143,6 +143,7 @@ class World:
         self.people = People(
             plan, random.Random(f"people-{seed}"), self.platform, self.network, self.storage.hubs, self.trace
         )
+        self.lasting: list[tuple[str, int, int]] = []
         self.watch = oracles.Watch(self.cloud, self.storage)
         self.network.heard = self.watch.heard
         self.network.sends = self.watch.sends
@@ -279,6 +280,12 @@ class World:
         self.platform.again(sent, within_s=600.0)
         await asyncio.sleep(2 * LEFT_OVER_S)
 
+    async def look_at_due_rows(self) -> None:
+        """Rows that are due and that no hub waits for must be gone ten minutes later."""
+        before = oracles.in_vain(self.storage, self.clock.now() + timedelta(seconds=120))
+        await asyncio.sleep(600.0)
+        self.lasting = sorted(before & oracles.in_vain(self.storage, self.clock.now() + timedelta(days=9)))
+
     # ------------------------------------------------------------------ the end
 
     def unsettled(self) -> str:
@@ -302,12 +309,13 @@ class World:
 
     def violations(self) -> tuple[str, ...]:
         storage = self.storage
-        late = [row for row in storage.due.rows.values() if row.at < self.clock.now() - timedelta(seconds=LEFT_OVER_S)]
+        now = self.clock.now()
         return (
             *self.watch.broken,
-            *oracles.judge_hubs(self.cloud, storage),
+            *oracles.judge_hubs(self.cloud, storage, now),
             *oracles.judge_history(storage),
-            *oracles.judge_rows(storage, late),
+            *oracles.judge_rows(storage),
+            *(f"I10: the due row of {hub_id} (generation, pass: {rest}) never goes" for hub_id, *rest in self.lasting),
             *oracles.judge_notices(storage, self._told(), self.sink.delivered),
             *secrecy.judge(storage, self.cloud, self.logged),
             *(f"I7: a function raised {bug}" for bug in self.platform.bugs),
@@ -364,6 +372,7 @@ async def _live(world: World) -> float:
         await asyncio.sleep(QUIET_STEP_S)
     settled_after_s = world.loop.time() - began
     await asyncio.sleep(2 * LEFT_OVER_S)  # late copies must not do anything any more
+    await world.look_at_due_rows()
     if world.plan.again_after_s is not None:
         await world.once_more(world.plan.again_after_s)
     return settled_after_s
