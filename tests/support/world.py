@@ -159,8 +159,14 @@ class World:
         settings = settings or some_settings(HUBLET_EGRESS_CIDRS="198.51.100.7/32")
         entropy = FakeEntropy(seed)
         row, probe = ports.pop("row"), ports.pop("probe")
-        # chance of its own: what waits must not change what a seed means for hubs that do not
-        gate = SharedGate(row, probe, self.clock, FakeEntropy(seed), ports["cache"], poll_scale=settings.poll_scale)
+
+        def a_gate() -> SharedGate:
+            # chance of its own: what waits must not change what a seed means for hubs that do not
+            own = FakeEntropy(seed)
+            return SharedGate(row, probe, self.clock, own, ports["cache"], poll_scale=settings.poll_scale)
+
+        self._a_gate = a_gate
+        self._gate = gate = a_gate()
         ports |= {name: gated(ports[name], gate) for name in ASK_AZURE}
         self.app = App(
             settings=settings,
@@ -176,6 +182,10 @@ class World:
             _Timer(timedelta(minutes=5), sweep, start + timedelta(seconds=30)),
             _Timer(timedelta(hours=1), audit, start + timedelta(minutes=7)),
         ]
+
+    def new_process(self) -> None:
+        """From here on the app knows nothing but what stands outside of it."""
+        vars(self._gate).update(vars(self._a_gate()))
 
     def _machine_runs(self) -> bool:
         vms = self.cloud.vms()  # none: a test of a step that needs no Azure

@@ -178,6 +178,7 @@ class Life(World):
     async def _by_a_process(self, hand: Hand, work: Callable[[], Awaitable[object]]) -> bool:
         """False = the process died of a Crash that somebody planted in a port."""
         self.script.hand = hand
+        self.new_process()
         self.begins()
         try:
             await work()

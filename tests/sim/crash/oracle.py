@@ -22,7 +22,7 @@ EXPECTED_MOVES = (
     *("deleting", "deleted"),
 )
 EXPECTED_OPERATIONS = [(generation + 1, kind) for generation, kind in enumerate(("create", "stop", "start", "delete"))]
-EXPECTED_NOTICES = {"stopped": 1, "started": 1, "deleted": 1}
+EXPECTED_NOTICES = {"ready": 1, "stopped": 1, "started": 1, "deleted": 1}
 POWER = frozenset({"start", "deallocate", "restart", "resize"})
 _EDGES = {(str(before), str(after.to)) for (before, _), after in TRANSITIONS.items()}
 
@@ -85,16 +85,18 @@ async def at_rest(life: Life) -> list[str]:
         wrong.append(f"still in the queue of notices: {storage.notices.waiting}")
     if wrong:
         return wrong
-    await drive(life.app, list(storage.due.rows.values()))
+    rows = list(storage.due.rows.values())
+    life.clock.advance_to(max((row.at for row in rows), default=now) + timedelta(minutes=5))
+    await drive(life.app, rows)
     later = [queued.message for queued in storage.queue.waiting]
     storage.queue.waiting.clear()
     for message in later:
-        life.clock.advance_to(now + timedelta(minutes=2))  # its row will not come any more
+        life.clock.advance(timedelta(minutes=2))  # its row will not come any more
         await life.deliver(message)
     await sweep(life.app)
     await audit(life.app)
-    if storage.queue.waiting or storage.notices.waiting or storage.due.rows:
-        wrong.append("late messages, sweep or audit found work to do")
+    if left := [*storage.queue.waiting, *storage.notices.waiting, *storage.due.rows.values()]:
+        wrong.append(f"late messages, sweep or audit found work to do: {left}")
     if later_writes := life.cloud.writes[life.script.writes :]:
         wrong.append(f"Azure was written to after the end: {later_writes}")
     return wrong
