@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from localdev.fault_matrix import faults
+from tests.sim.plan import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 IDS = [f"F{number:02d}" for number in range(1, 45)]
@@ -80,3 +81,8 @@ def test_a_test_is_found_by_its_name_alone(tmp_path: Path):
 def test_a_row_that_is_not_whole_is_refused(row: str):
     with pytest.raises(ValueError, match="F01"):
         faults(f"[[fault]]\n{row}\n")
+
+
+def test_a_row_names_just_the_faults_of_the_simulation_that_play_it():
+    plays = {(row, name) for name, fault in FAULTS.items() for row in fault.rows}
+    assert {(row.id, name) for row in faults() for name in row.sim} == plays
