@@ -83,7 +83,7 @@ async def _tell_all(app: "App", notice: Notice) -> None:
 
 
 async def _tell(app: "App", sink: Sink, notice: Notice) -> None:
-    gone = f"sink-gone/{sink.name}"
+    gone = f"SinkGone/{sink.name}"
     if await app.cache.get(gone, max_age_s=NOT_ASKED_AGAIN_S) is not None:
         return
     try:
@@ -98,7 +98,7 @@ async def _tell(app: "App", sink: Sink, notice: Notice) -> None:
 
 async def _give_up(app: "App", ref: NoticeRef, error: RetryableError) -> None:
     message = f"A notice could not be delivered for a day and is given up: {error.message}"
-    await alert(app, "notice-given-up", message, hub_id=ref.hub_id, seq=ref.seq, code=error.code)
+    await alert(app, "NoticeGivenUp", message, hub_id=ref.hub_id, seq=ref.seq, code=error.code)
     try:
         await app.outbox.done(ref.owner, ref.hub_id, ref.seq)
     except RetryableError as trouble:
