@@ -1,4 +1,5 @@
-"""Every hour: index and due rows are made anew from the hubs, what was lost is found, what is old is removed.
+"""Every hour: index and due rows are made anew from the hubs, what was lost or overlooked is found, what is old is
+removed.
 
 Reads every hub once, so its cost follows how many there are; nothing a user waits for depends on it.
 """
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.errors import ConcurrentUpdate, HubletError
-from shared.hubs import budget, cost, drift, stuck
+from shared.hubs import budget, cost, drift, stuck, ticks
 from shared.hubs.agenda import Rules
 from shared.hubs.decide import Settle, decide
 from shared.hubs.dispatch import due_after, work_message
@@ -68,6 +69,7 @@ async def audit(app: "App") -> Audited:
     await _forget_entries(app, [entry for hub_id, entry in known.items() if hub_id not in seen])
     for owner, hubs in by_owner.items():
         await _warn_of_budget(app, owner, hubs)
+    await ticks.hand_over(app, await app.due.overlooked(now))
     for notice in await app.outbox.older_than(now - UNDELIVERED):
         await app.notices.put(NoticeRef(owner=notice.owner, hub_id=notice.hub_id, seq=notice.seq, first_seen=now))
     forgotten = await app.hubs.forget_old(now)

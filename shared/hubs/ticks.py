@@ -46,13 +46,19 @@ async def tick(app: "App") -> int:
     """
     now = app.clock.now()
     rows = await app.due.due(now)
-    if rows:
-        later = now + HANDED_OVER_AGAIN
-        await app.queue.put_due([replace(row, at=later) for row in rows])
-        await app.due.move(rows, later)
-        log.info("tick_handed_over", due=len(rows))
+    await hand_over(app, rows)
     await app.due.advance_watermark(now)
     return len(rows)
+
+
+async def hand_over(app: "App", rows: Sequence[DueRow]) -> None:
+    """These rows go to workers, and stand 90 s ahead as the net of that message. No rows = no request."""
+    if not rows:
+        return
+    later = app.clock.now() + HANDED_OVER_AGAIN
+    await app.queue.put_due([replace(row, at=later) for row in rows])
+    await app.due.move(rows, later)
+    log.info("due_rows_handed_over", due=len(rows))
 
 
 # ------------------------------------------------------------------ the worker

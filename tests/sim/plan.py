@@ -40,6 +40,8 @@ FAULTS: Mapping[str, Fault] = {
     "azure-fails": Fault(about="an operation of ARM ends as failed, for a passing reason", rate=0.03, rows=("F23",)),
     "azure-handles": Fault(about="ARM no longer knows an operation", rate=0.03, rows=("F22",)),
     "azure-full": Fault(about="Azure has no room", rate=0.25, rows=("F27", "F28")),
+    "azure-outage": Fault(about="ARM answers nobody for up to 40 min", rate=1.0, rows=("F20", "F31")),
+    "azure-unpaid": Fault(about="the subscription is disabled for a while", rate=1.0, rows=("F33",)),
     # -- machines
     "machine-silent": Fault(about="SSH or HTTP does not answer", rate=0.05, rows=("F34",)),
     "machine-forgets": Fault(about="the machine did it, its answer is lost", rate=0.03, rows=("F34",)),
@@ -51,6 +53,7 @@ FAULTS: Mapping[str, Fault] = {
     "skew": Fault(about="clocks of processes are wrong by up to 10 min", rate=1.0, rows=("F15",)),
     "outage": Fault(about="all of the app is down for a while", rate=1.0, rows=("F16",)),
     "portal": Fault(about="somebody turns machines on and off in the portal", rate=0.3, rows=("F39",)),
+    "portal-deletes": Fault(about="somebody deletes a machine in the portal", rate=0.3, rows=("F39",)),
     "lost-202": Fault(about="the caller never hears the answer and asks again", rate=0.2, rows=("F02",)),
     "sink": Fault(about="the sink of notices refuses", rate=0.3, rows=("F43",)),
     "flip": Fault(about="owners change their minds in the middle of everything", rate=0.5, rows=("F40", "F42")),

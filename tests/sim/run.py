@@ -213,6 +213,8 @@ class World:
                 self.platform.kill_all(down_s)
             if rng.random() < plan.rate("portal") * 0.3:
                 self._portal(rng)
+            if rng.random() < plan.rate("portal-deletes") * 0.1:
+                self._portal_deletes(rng)
 
     def _azure_trouble(self, rng: random.Random) -> None:
         plan, cloud = self.plan, self.cloud
@@ -221,6 +223,12 @@ class World:
             error = RetryableError("InternalExecutionError", "Azure had an internal problem.")
             cloud.fail_poll(verb, error, times=1, power=rng.choice((None, "running")) if verb == "vm" else None)
             self.trace.add(f"azure: the next {verb} will fail")
+        if plan.rate("azure-outage") and rng.random() < 0.03:
+            self._away_for(rng.uniform(60.0, 2400.0), RetryableError("AzureUnreachable", "Azure could not be reached."))
+        if plan.rate("azure-unpaid") and rng.random() < 0.02:
+            self.trace.add("azure: the subscription is disabled")
+            cloud.disabled = True
+            self.loop.call_later(rng.uniform(300.0, 5400.0), self._paid)
         if rng.random() < plan.rate("azure-handles"):
             cloud.forget_operations()
             self.trace.add("azure: forgets its operations")
@@ -228,6 +236,27 @@ class World:
             full = CapacityError("AllocationFailed", "Azure has no room.")
             (cloud.fail_begin if rng.random() < 0.5 else cloud.fail_poll)("vm", full, times=1)
             self.trace.add("azure: the next machine finds no room")
+
+    def _away_for(self, seconds: float, error: RetryableError) -> None:
+        self.trace.add(f"azure: answers nobody for {seconds:.0f} s")
+        self.cloud.outage = error
+        self.loop.call_later(seconds, self._here_again)
+
+    def _here_again(self) -> None:
+        self.cloud.outage = None
+
+    def _paid(self) -> None:
+        self.cloud.disabled = False
+
+    def _portal_deletes(self, rng: random.Random) -> None:
+        """The machine goes, and with it what Azure deletes along."""
+        vms = [vm for vm in self.cloud.vms() if vm.provisioning == "succeeded"]
+        if vms:
+            plan = rng.choice(vms).plan
+            self.trace.add(f"portal: {plan.name} is deleted")
+            self.watch.lost_in_portal.add(self.cloud.vm(plan.group, plan.name).vm_id)
+            self.cloud.lose_vm(plan.group, plan.name)
+            self.replica.remember()
 
     def _portal(self, rng: random.Random) -> None:
         vms = [vm for vm in self.cloud.vms() if vm.settles_at <= self.clock.now() and vm.provisioning == "succeeded"]
@@ -241,6 +270,8 @@ class World:
     def quiet(self) -> None:
         """Everything answers from now on; what was planted is taken back."""
         self.network.troubled = False
+        self._here_again()
+        self._paid()
         for verb in ("nsg", "vnet", "vm", "deallocate", "start", "group_delete", "restart", "resize"):
             fine = RetryableError("Planted", "taken back")
             self.cloud.fail_begin(verb, fine, times=0)
@@ -323,6 +354,10 @@ class World:
             *self._broken_promises(),
         )
 
+    def _meddled(self) -> bool:
+        """Whether somebody may have done in the portal what no owner asked for."""
+        return self.plan.rate("portal") > 0 or self.plan.rate("portal-deletes") > 0
+
     def _told(self) -> dict[str, Notice]:
         assert isinstance(self.storage.hubs, SimHubStore)
         return self.storage.hubs.told
@@ -334,7 +369,7 @@ class World:
         return [
             why
             for promise in self.people.promises.values()
-            if (why := _broken(promise, hubs.get(promise.hub_id), gone, portal=bool(self.plan.rate("portal"))))
+            if (why := _broken(promise, hubs.get(promise.hub_id), gone, portal=self._meddled()))
         ]
 
 
@@ -366,7 +401,7 @@ async def _live(world: World) -> float:
     if world.plan.until_begun:
         return await world.until_begun()
     began = world.loop.time()
-    if world.plan.rate("portal"):
+    if world.plan.rate("portal") or world.plan.rate("portal-deletes"):
         await asyncio.sleep(LEAST_QUIET_S)
     while world.unsettled() and world.loop.time() < began + QUIET_LIMIT_S:
         await asyncio.sleep(QUIET_STEP_S)

@@ -487,6 +487,11 @@ class FakeDue:
         self.examined += len(window)
         return sorted((row for row in window if row.at <= now), key=lambda row: row.at)
 
+    async def overlooked(self, before: datetime) -> Sequence[DueRow]:
+        self.tape.begin("due.overlooked")
+        last = _hour(before - timedelta(hours=1))
+        return sorted((row for row in self.rows.values() if _hour(row.at) <= last), key=lambda row: row.at)
+
     async def move(self, rows: Sequence[DueRow], at: datetime) -> None:
         self.tape.begin("due.move")
         moved = [replace(row, at=at) for row in rows]

@@ -96,6 +96,10 @@ def after_prefix(prefix: str) -> str:
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
+FIRST_DUE_PARTITION = "0"
+"""Before every hour there is."""
+
+
 def due_partition(at: datetime) -> str:
     """The UTC hour: `2026030209`."""
     return at.astimezone(UTC).strftime("%Y%m%d%H")

@@ -222,6 +222,11 @@ class DueTable(Protocol):
         the same hour; a second one for older buckets else. A clock that was set back skips nothing."""
         ...
 
+    async def overlooked(self, before: datetime) -> Sequence[DueRow]:
+        """Every row of the buckets before that of `before`, oldest first: ticks have passed them by (a clock that was
+        ahead moved the watermark, or they were written late). For the hourly audit."""
+        ...
+
     async def move(self, rows: Sequence[DueRow], at: datetime) -> None:
         """Each row now stands at `at`: one transaction for 50 rows that stay in their bucket, two for 100 that do not;
         made first, deleted second. What is gone already is made. Twice changes nothing."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 from shared.clock import Clock, OffsetClock, StorageTime
 from shared.errors import FatalError
 from shared.hubs import ticks
+from shared.hubs.dispatch import due_after
 from shared.hubs.messages import DueBatch
 from shared.hubs.model import Message
 from shared.hubs.states import HubState
@@ -19,7 +21,7 @@ from shared.hubs.ticks import drive, tick
 from shared.hubs.vm_errors import VmUnreachable
 from tests.component.lifecycle.days import MINUTE, a_ready_world, be_down, power_writes, resting, run_to, utc
 from tests.support.builders import a_due_row, a_schedule
-from tests.support.clock import FakeClock
+from tests.support.clock import MONDAY_MORNING, FakeClock
 from tests.support.fake_machine import RECORDED, Script
 from tests.support.world import World
 
@@ -295,3 +297,18 @@ async def test_f18_a_stop_in_a_gap_or_an_overlap_happens_exactly_once(begin: str
     await world.run(limit_s=3 * 3600)
     stops = [move[:8] for move in resting(world, since) if move.endswith("stopping")]
     assert stops == days
+
+
+async def test_f15_a_row_that_a_clock_ahead_made_the_ticks_pass_by_is_handed_over_by_the_audit():
+    """A tick before its process's first answer of storage may move the watermark into the next hour."""
+    world = World(start=MONDAY_MORNING.replace(minute=52))
+    await world.create()
+    await world.run_to_rest()
+    await world.run(limit_s=600)  # an audit has been there
+    row = replace(due_after(world.hub, world.clock.now(), 0), kind="erase")
+    await world.app.due.advance_watermark(world.clock.now() + timedelta(minutes=10))
+    await world.app.due.put(replace(row, at=world.clock.now() - timedelta(hours=1)))
+    await world.run(limit_s=600)
+    assert "erase" in {row.kind for row in world.storage.due.rows.values()}, "ticks do not see it"
+    await world.run(limit_s=3600)
+    assert "erase" not in {row.kind for row in world.storage.due.rows.values()}

@@ -290,3 +290,16 @@ async def test_a_moved_row_is_forgotten_where_it_stands_now(world: World):
     await world.due.forget([replace(row, at=later)])
     world.clock.advance(600)
     assert await names_due(world) == []
+
+
+async def test_rows_that_the_ticks_have_passed_by_are_found_by_the_audit_and_no_others(world: World):
+    now = world.clock.now()
+    old, older = a_due_row(at=now - timedelta(hours=2)), a_due_row(at=now - timedelta(days=3), kind="erase")
+    await world.due.put(old)
+    await world.due.put(older)
+    await world.due.put(a_due_row(at=now - timedelta(minutes=1), kind="present"))
+    await world.due.put(a_due_row(at=now + timedelta(hours=5), kind="ahead"))
+    assert list(await world.due.overlooked(now)) == [older, old]
+    await world.due.move([old, older], now + timedelta(seconds=90))
+    assert list(await world.due.overlooked(now)) == []
+    assert {row.kind for row in await world.due.due(now + timedelta(minutes=2))} == {"advance", "erase", "present"}
