@@ -14,18 +14,19 @@ import asyncio
 import contextlib
 import dbm
 import hmac
+import http.client
 import json
 import re
+import runpy
 import secrets
 import signal
 import sys
-import urllib.request
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import bcrypt
 import tornado.web
@@ -85,7 +86,7 @@ def service_tokens(snippets: Path) -> dict[str, frozenset[str]]:
     config.JupyterHub.services = []
     config.JupyterHub.load_roles = []
     for snippet in sorted(snippets.glob("*.py")):
-        exec(compile(snippet.read_text(), str(snippet), "exec"), {"c": config, "get_config": lambda: config})
+        runpy.run_path(str(snippet), {"c": config, "get_config": lambda: config})
     scopes: dict[str, set[str]] = {}
     for role in config.JupyterHub.load_roles:
         for name in role.get("services", []):
@@ -97,7 +98,7 @@ def service_tokens(snippets: Path) -> dict[str, frozenset[str]]:
     }
 
 
-class Page(tornado.web.RequestHandler):
+class Page(tornado.web.RequestHandler):  # type: ignore[misc]
     """What is the same for all answers."""
 
     def initialize(self, hub: Hub) -> None:
@@ -248,7 +249,7 @@ class Kernel(Page):
         self.say(204 if self.person() == name and self.has_xsrf() else 403)
 
 
-class Channels(tornado.websocket.WebSocketHandler):
+class Channels(tornado.websocket.WebSocketHandler):  # type: ignore[misc]
     """Multiplies two numbers; everything else is an error of the code."""
 
     def initialize(self, hub: Hub) -> None:
@@ -301,12 +302,14 @@ def application(hub: Hub) -> tornado.web.Application:
 
 def add_route(settings: dict[str, Any]) -> None:
     """Tells the proxy to send everything here, as JupyterHub does at its start. Raises OSError."""
-    target = json.dumps({"target": f"http://{settings['address']}:{settings['hubPort']}"}).encode()
+    target = json.dumps({"target": f"http://{settings['address']}:{settings['hubPort']}"})
     headers = {"Authorization": f"token {settings['proxySecret']}", "Content-Type": "application/json"}
-    request = urllib.request.Request(f"{settings['proxyApi']}/api/routes/", target, headers, method="POST")
-    opener: Callable[..., Any] = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
-    with opener(request, timeout=10):
-        pass
+    connection = http.client.HTTPConnection(urlsplit(settings["proxyApi"]).netloc, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("POST", "/api/routes/", target, headers)
+        status = connection.getresponse().status
+    if status != 201:
+        raise OSError(f"the proxy answers {status}")
 
 
 async def main(settings_path: str) -> None:
