@@ -1,4 +1,4 @@
-"""Ten kills of two hosts over six lives, through a bad network: nothing is wrong at the end. `./dev chaos` is longer."""
+"""Ten kills of two hosts over six lives, through a bad network: nothing is wrong at the end. See `./dev chaos`."""
 
 from dataclasses import replace
 
