@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -29,6 +30,9 @@ from localdev.stack import Secrets, Simulator, app_settings, start_storage_and_s
 LIVES_PER_OWNER = 5
 _ROOM_FOR = {"cores": 100_000, "family": 100_000}
 _LOOK_S = 1.0
+_BEGUN_BY = 0.95
+"""Share of the kills after which the last life has begun."""
+
 _SETTLE_LIMIT_S = 240.0
 """For everything that was promised to be done once faults and kills have ended."""
 
@@ -42,8 +46,8 @@ _PAST_HAND_OUT_S = 11 * 60.0
 
 @dataclass(frozen=True)
 class Options:
-    """`minutes`: nothing new begins after that. `faults`: all rates times this; 0 = a good network. `at_once`: lives
-    side by side. `keep`: where everything stays after the run, or None."""
+    """`minutes`: nothing new begins after that. `faults`: all rates times this; 0 = a good network. `at_once`: the most
+    lives side by side, of which `first` begin at the start. `keep`: where everything stays after the run, or None."""
 
     kills: int = 200
     lives: int = 50
@@ -51,6 +55,7 @@ class Options:
     minutes: float = 30.0
     faults: float = 1.0
     at_once: int = 6
+    first: int = 2
     time_scale: float = 30.0
     pause_s: float = 12.0
     lease_s: float = 30.0
@@ -69,6 +74,7 @@ class Options:
 QUICK = Options(
     kills=10,
     lives=6,
+    first=6,
     minutes=1.2,
     time_scale=60.0,
     pause_s=5.0,
@@ -108,9 +114,9 @@ class Outcome:
         lines = [
             table(self.violations),
             "",
-            f"lives        {len(self.evidence.lives)} of {self.options.lives}"
+            f"lives        {len(self.evidence.lives)}, asked for {self.options.lives}"
             f" ({', '.join(f'{count} {end}' for end, count in sorted(ends.items()))})",
-            f"kills        {self.kills} of {self.options.kills}, two hosts side by side",
+            f"kills        {self.kills}, asked for {self.options.kills}; two hosts side by side",
             f"faults       {sum(self.struck.values())} in {self.asked} requests ({faults})",
             f"callers      tries without an answer: {tries}",
             f"looks        {self.looks} at all machines and messages while it ran",
@@ -241,11 +247,12 @@ class Run:
                 hosts.start(host)
 
     async def _all_lives(self, hosts: Hosts, caller: Caller, admin: str) -> None:
-        """At most `at_once` side by side, begun no faster than the kills come, so that each life meets some."""
+        """At most `at_once` side by side, begun no faster than the kills come, so that each life meets some; and more
+        than were asked for when they are over before the kills are."""
         room = asyncio.Semaphore(self.options.at_once)
         token, owner = "", ""
         async with asyncio.TaskGroup() as group:
-            for number in range(self.options.lives):
+            for number in count():
                 await room.acquire()
                 if not await self._turn_of(number, hosts):
                     return
@@ -256,20 +263,21 @@ class Run:
                 plan = plan_of(self.options.seed, number, pause_s=self.options.pause_s)
                 life = Life(number, owner, token, plan)
                 self.lives.append(life)
+                self.under_way += 1
                 group.create_task(self._one_life(life, caller, room, hosts))
 
     async def _turn_of(self, number: int, hosts: Hosts) -> bool:
-        """Waits until so many kills were done; False = the time is over."""
-        ahead = (number - self.options.at_once) * self.options.kills / max(1, self.options.lives)
+        """Waits until it may begin; False = no more lives."""
+        options = self.options
+        share = (number - options.first + 1) / max(1, options.lives - options.first + 1)
         while True:
-            if not self._in_time():
+            if not self._in_time() or (number >= options.lives and hosts.kills >= options.kills):
                 return False
-            if hosts.kills >= ahead or self.under_way == 0:
+            if self.under_way == 0 or (number < options.lives and hosts.kills >= share * _BEGUN_BY * options.kills):
                 return True
             await asyncio.sleep(_LOOK_S)
 
     async def _one_life(self, life: Life, caller: Caller, room: asyncio.Semaphore, hosts: Hosts) -> None:
-        self.under_way += 1
         try:
             await live(life, caller)
         finally:

@@ -20,7 +20,7 @@ def test_r8_ten_kills_and_a_bad_network_violate_nothing(outcome: Outcome) -> Non
 def test_r8_the_trouble_was_real(outcome: Outcome) -> None:
     """A run in which nothing happened would pass too."""
     assert outcome.kills == QUICK.kills, outcome.text()
-    assert len(outcome.evidence.lives) == QUICK.lives
+    assert len(outcome.evidence.lives) >= QUICK.lives
     assert all(life.hub_id for life in outcome.evidence.lives)
     assert len(outcome.struck) >= 4, outcome.text()
     assert sum(outcome.struck.values()) >= 10
