@@ -1,5 +1,6 @@
 """What happens in one life of a hub, decided by seed and number. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -78,8 +79,19 @@ def plan_of(seed: str, number: int, *, pause_s: float = LONGEST_PAUSE_S) -> Plan
         (_READY, Verb.STOP, _STOPPED, Verb.START, short(), Verb.DELETE),
         (_READY, HandOut(), Verb.STOP, short(), Verb.START, _READY, Verb.DELETE),
     )
-    create = random.choices(list(Create), weights=(6, 2, 2))[0]
-    return Plan(create, random.choice(middle), random.randint(1, 2) if create is Create.CUT else 0)
+    create, actions = _dealt(seed, number, _CREATES), _dealt(seed, number, middle)
+    return Plan(create, actions, random.randint(1, 2) if create is Create.CUT else 0)
+
+
+_CREATES = (Create.PLAIN, Create.PLAIN, Create.CUT, Create.TWICE)
+
+
+def _dealt[T](seed: str, number: int, cards: Sequence[T]) -> T:
+    """As from a shuffled pack: each kind comes before any comes again."""
+    turn, place = divmod(number, len(cards))
+    pack = list(range(len(cards)))
+    Random(f"{seed}/{len(cards)}/{turn}").shuffle(pack)
+    return cards[pack[place]]
 
 
 def wanted_after(verb: Verb) -> str:

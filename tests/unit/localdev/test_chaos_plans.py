@@ -17,6 +17,13 @@ def test_every_way_to_create_and_every_verb_occurs() -> None:
     assert {wanted_after(verb) for verb in Verb} == {"ready", "stopped", "deleted"}
 
 
+def test_a_few_lives_are_of_many_kinds() -> None:
+    for seed in ("a", "b", "c"):
+        few = [plan_of(seed, number) for number in range(4)]
+        assert {plan.create for plan in few} == set(Create)
+        assert len({tuple(type(action) for action in plan.actions) for plan in few}) > 1
+
+
 def test_only_delete_is_asked_of_a_hub_that_was_not_ready_yet() -> None:
     for plan in PLANS:
         first = next((action for action in plan.actions if isinstance(action, Until | Verb)), None)
