@@ -127,6 +127,11 @@ class Children:
         self._children.append(child)
         return child
 
+    def kill(self, child: Child) -> None:
+        """SIGKILL, and nothing more is done to it at the end: by then its number may be somebody else's."""
+        child.kill()
+        self._children.remove(child)
+
     def first_dead(self) -> Child | None:
         """A child that ended although nobody asked it to."""
         return next((child for child in self._children if not child.running), None)

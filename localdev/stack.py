@@ -121,6 +121,24 @@ def start_storage_and_simulator(
     return storage, Simulator(child, facts)
 
 
+def launch_host(
+    children: Children,
+    folder: Path,
+    settings: Mapping[str, str],
+    *,
+    port: int,
+    host_args: Sequence[str] = (),
+    name: str = "host",
+) -> tuple[Child, Path]:
+    """Begins to start the local Functions host on our app: the process, and the file it writes when it serves."""
+    env_file, ready = folder / f"{name}.settings.json", folder / f"{name}.ready.json"
+    write_private(env_file, dict(settings))
+    ready.unlink(missing_ok=True)
+    argv = [sys.executable, "-m", "localdev.host", "--app-dir", str(paths.ROOT), "--port", str(port)]
+    argv += ["--env-file", str(env_file), "--ready-file", str(ready), *host_args]
+    return children.start(name, argv, cwd=paths.ROOT), ready
+
+
 def start_host(
     children: Children,
     folder: Path,
@@ -131,12 +149,7 @@ def start_host(
     name: str = "host",
 ) -> tuple[Child, str]:
     """The local Functions host on our app: the process and its API base URL. Raises ChildFailed."""
-    env_file, ready = folder / f"{name}.settings.json", folder / f"{name}.ready.json"
-    write_private(env_file, dict(settings))
-    ready.unlink(missing_ok=True)
-    argv = [sys.executable, "-m", "localdev.host", "--app-dir", str(paths.ROOT), "--port", str(port)]
-    argv += ["--env-file", str(env_file), "--ready-file", str(ready), *host_args]
-    child = children.start(name, argv, cwd=paths.ROOT)
+    child, ready = launch_host(children, folder, settings, port=port, host_args=host_args, name=name)
     url = str(json.loads(child.wait_for_file(ready, _HOST_LIMIT_S))["url"])
     return child, f"{url}/api"
 

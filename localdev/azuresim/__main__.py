@@ -31,6 +31,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--time-scale", type=float, default=1.0, help="speeds up durations, never the clock")
     parser.add_argument("--seed", type=int, default=None, help="of durations and names; random by default")
     parser.add_argument("--no-vms", action="store_true", help="virtual machines are records only")
+    parser.add_argument(
+        "--hub", choices=("real", "small"), default="real", help="small: a stand-in for JupyterHub, for many hubs"
+    )
     parser.add_argument("--hubenv", type=Path, default=_PROJECT / ".localdev" / "hubenv", help="JupyterHub's venv")
     parser.add_argument(
         "--node-modules", type=Path, default=_PROJECT / "localdev" / "node" / "node_modules", help="npm's packages"
@@ -51,6 +54,7 @@ def _runtime(options: argparse.Namespace, authority: CertificateAuthority, clock
         authority.issue,
         clock,
         logging.getLogger("azuresim.vm"),
+        small_hubs=options.hub == "small",
     )
 
 

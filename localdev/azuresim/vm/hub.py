@@ -1,4 +1,4 @@
-"""The unit ``jupyterhub``: a real JupyterHub with the configuration found on the VM's disk.
+"""The unit ``jupyterhub``: a real JupyterHub with the configuration found on the VM's disk, or its small stand-in.
 
 At most a few hubs start at the same time over all VMs of a simulator (`start_slots`), because each start costs several
 seconds of one core.  A hub that ends is started again after a pause (systemd would do it at once, and a crash loop
@@ -25,8 +25,10 @@ class HubUnit:
 
     name = "jupyterhub"
 
-    def __init__(self, vm: Vm, start_slots: asyncio.Semaphore) -> None:
+    def __init__(self, vm: Vm, start_slots: asyncio.Semaphore, *, small: bool = False) -> None:
+        """`small`: the stand-in of ``small_hub.py`` instead of JupyterHub."""
         self.restarts = 0
+        self._small = small
         self._vm = vm
         self._slots = start_slots
         self._process: Process | None = None
@@ -123,10 +125,11 @@ class HubUnit:
             "PYTHONPATH": str(here("user_site")),
             "PYTHONUNBUFFERED": "1",
         }
+        real = ["-m", "jupyterhub", "-f", str(config)]
         log, nothing = journal_file(vm.disk.path(journal.file_of(self.name))), null_input()
         try:
             return await vm.processes.spawn(
-                [str(vm.tools.python), "-m", "jupyterhub", "-f", str(config)],
+                [str(vm.tools.python), *([str(here("small_hub.py")), str(settings)] if self._small else real)],
                 env=env,
                 cwd=vm.disk.directory(tljh_files.STATE, 0o700),
                 stdin=nothing,

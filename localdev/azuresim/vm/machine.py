@@ -50,6 +50,8 @@ class MachineSettings:
     sockets: Path
     """Directory with a short name, for unix sockets (their names are limited to about 100 bytes)."""
     boot_s: float = BOOT_S
+    small_hubs: bool = False
+    """A small stand-in instead of JupyterHub."""
 
 
 class Machine:
@@ -173,7 +175,7 @@ class Machine:
 
     def _make_units(self, programs: Mapping[str, Program]) -> Units:
         idle = [IdleUnit(name, active=name.endswith(".timer")) for name in APT_UNITS]
-        hub = HubUnit(self._vm, self._settings.start_slots)
+        hub = HubUnit(self._vm, self._settings.start_slots, small=self._settings.small_hubs)
         proxy = ProxyUnit(self._vm)
         ssh = SshUnit(self._vm, Commands(self._vm, programs, self.uptime))
         return Units(self._vm.disk, [ssh, proxy, hub, *idle])

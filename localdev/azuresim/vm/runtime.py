@@ -31,7 +31,7 @@ class LocalVmRuntime:
     The clock's `time_scale` divides recorded durations (boot, the installer's pace, ACME).  `own_addresses` false puts
     every VM on 127.0.0.1 with shifted ports, as on macOS.  A VM whose disk is still there from an earlier run boots
     from it.  `resolve` gives the address behind a public name that is not Azure's own (a DNS zone of the simulator);
-    certificates are issued for it too.
+    certificates are issued for it too.  `small_hubs` runs a stand-in of a few calls in place of each JupyterHub.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class LocalVmRuntime:
         environ: Mapping[str, str] | None = None,
         own_addresses: bool | None = None,
         resolve: Callable[[str], str | None] = lambda name: None,
+        small_hubs: bool = False,
     ) -> None:
         found_node = node or shutil.which("node") or "node"
         self._vms_dir = state_dir.absolute()
@@ -69,7 +70,7 @@ class LocalVmRuntime:
         self._machines: dict[str, Machine] = {}
         self._awaiting_faults: dict[FaultKind, int] = {}
         self._sockets = _socket_directory(self._vms_dir)
-        self._settings = MachineSettings(asyncio.Semaphore(HUBS_STARTING), self._sockets, boot_s)
+        self._settings = MachineSettings(asyncio.Semaphore(HUBS_STARTING), self._sockets, boot_s, small_hubs)
         self._created = 0
 
     async def reserve_address(self, vm_id: str) -> str:

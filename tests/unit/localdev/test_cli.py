@@ -13,7 +13,7 @@ def test_help_lists_every_command(argv: list[str], capsys: pytest.CaptureFixture
         code = int(ended.code or 0)
     said = capsys.readouterr().out
     assert code == 0
-    for command in ("up", "test", "check", "bench", "lock", "setup"):
+    for command in ("up", "test", "check", "bench", "chaos", "lock", "setup"):
         assert f"\n    {command} " in said
 
 
@@ -30,3 +30,10 @@ def test_wrong_usage_is_named_and_ends_with_2(argv: list[str], capsys: pytest.Ca
         main(argv)
     assert ended.value.code == 2
     assert argv[-1] in capsys.readouterr().err
+
+
+def test_chaos_is_200_kills_over_50_lives_unless_it_is_told_otherwise() -> None:
+    args = build_parser().parse_args(["chaos"])
+    assert (args.kills, args.lives, args.minutes, args.quick) == (200, 50, 30.0, False)
+    args = build_parser().parse_args(["chaos", "--kills", "7", "--seed", "x", "--quick"])
+    assert (args.kills, args.seed, args.quick) == (7, "x", True)
