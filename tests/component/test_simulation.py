@@ -9,7 +9,8 @@ import pytest
 from localdev.paths import ROOT
 from tests.sim import accepts, duplicates, sieve
 from tests.sim.batch import Tally, many, pairs, replay_command, summary
-from tests.sim.plan import FAULTS, draw, only
+from tests.sim.plan import FAULTS, Plan, draw, only
+from tests.sim.regressions import REGRESSIONS
 from tests.sim.run import simulate
 
 LIVES = 10_000
@@ -97,3 +98,8 @@ def test_no_accept_is_lost_and_a_worker_begins_within_two_minutes_after_the_last
     assert len(waits) > 1900
     assert accepts.share(waits, 0.5) <= 60
     assert waits[-1] <= accepts.MOST_S
+
+
+@pytest.mark.parametrize(("plan", "bug"), REGRESSIONS)
+def test_a_run_that_once_broke_an_invariant_breaks_none_any_more(plan: Plan, bug: str):
+    assert simulate(plan).violations == (), bug
