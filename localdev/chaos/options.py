@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     keep = args.keep.absolute() if args.keep else None
     if args.quick:
-        return chaos(replace(QUICK, seed=args.seed, faults=args.faults, keep=keep))
+        return chaos(replace(QUICK, seed=args.seed, faults=args.faults * QUICK.faults, keep=keep))
     return chaos(
         Options(
             kills=args.kills,

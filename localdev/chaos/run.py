@@ -66,15 +66,17 @@ class Options:
 
     def command(self) -> str:
         """What runs the same again."""
-        return f"./dev chaos --seed {self.seed} " + (
-            "--quick" if self.quick else f"--kills {self.kills} --lives {self.lives} --minutes {self.minutes:g}"
-        )
+        if self.quick:
+            return f"./dev chaos --seed {self.seed} --quick"
+        size = f"--kills {self.kills} --lives {self.lives} --minutes {self.minutes:g}"
+        return f"./dev chaos --seed {self.seed} {size} --faults {self.faults:g} --at-once {self.at_once}"
 
 
 QUICK = Options(
     kills=10,
     lives=6,
     first=6,
+    faults=0.6,
     minutes=1.2,
     time_scale=60.0,
     pause_s=5.0,
@@ -83,7 +85,7 @@ QUICK = Options(
     pace=Pace((1.5, 4.0), (0.0, 1.0)),
     quick=True,
 )
-"""What `./dev test` can afford."""
+"""What `./dev test` can afford: fewer faults, because one of storage costs a hub a pause of 30 s (STORAGE_PAUSE_S)."""
 
 
 @dataclass

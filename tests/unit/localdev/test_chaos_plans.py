@@ -53,6 +53,7 @@ def test_pauses_stay_below_the_limit() -> None:
 
 
 def test_a_run_says_how_to_run_it_again() -> None:
-    assert Options(seed="abc", kills=7, lives=3).command() == "./dev chaos --seed abc --kills 7 --lives 3 --minutes 30"
+    said = "./dev chaos --seed abc --kills 7 --lives 3 --minutes 30 --faults 1 --at-once 6"
+    assert Options(seed="abc", kills=7, lives=3).command() == said
     assert "--quick" in Options(seed="abc", quick=True).command()
     assert QUICK.kills == 10
