@@ -240,7 +240,7 @@ async def test_foreign_messages_on_the_work_queue_stop_nobody(environment: Envir
         "[" * 5000,
         "x" * 60_000,
         "\u2603 & <tag/>",
-        json.dumps({**own, "v": 2}),
+        json.dumps({**own, "v": "1"}),
         json.dumps({**own, "pass": "1"}),
         json.dumps({**own, "generation": -1}),
         json.dumps({**own, "hubId": "../../x-aaaaaa"}),

@@ -91,6 +91,7 @@ async def test_f43_a_bad_sink_holds_up_neither_hubs_nor_the_other_sinks(spoil: C
     assert len(world.told.of("deleted")) >= 1
 
 
+@pytest.mark.slow
 async def test_f43_a_notice_that_nobody_takes_ends_after_a_day_and_the_operator_is_told(
     caplog: pytest.LogCaptureFixture,
 ):
@@ -124,6 +125,7 @@ async def test_f43_a_sink_that_answers_410_is_not_asked_again_and_the_operator_i
     assert world.storage.outbox.rows == {}
 
 
+@pytest.mark.slow
 async def test_f43_a_sink_that_comes_back_hears_everything_of_the_last_day():
     world, bad = a_world()
     bad.behave = raising(UNAVAILABLE)
