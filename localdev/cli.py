@@ -7,6 +7,7 @@ from pathlib import Path
 
 from localdev import paths
 from localdev.bench.options import add_arguments as add_bench_arguments
+from localdev.mutation.options import add_arguments as add_mutation_arguments
 from localdev.paths import DEFAULT_PORT
 from localdev.setup import SetupFailed, ensure_all
 from localdev.sim_options import add_arguments as add_sim_arguments
@@ -57,6 +58,10 @@ def run(args: argparse.Namespace) -> int:
             from tests.sim.batch import main as sim
 
             return sim(args)
+        case "mutate":
+            from localdev.mutation.command import mutate
+
+            return mutate(args)
         case "docs":
             from localdev.docs import main as docs
 
@@ -105,6 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_bench_arguments(commands.add_parser("bench", help="print the performance figures that can be measured here"))
     sim = commands.add_parser("sim", help="simulated lives of hubs in which everything goes wrong, by seed")
     add_sim_arguments(sim)
+    add_mutation_arguments(commands.add_parser("mutate", help="plant small bugs and count how many the tests notice"))
     docs = commands.add_parser("docs", help="write the documents that are generated from code")
     docs.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see ./dev docs --help")
     commands.add_parser("lock", help="write all lock files anew from their .in files")
