@@ -27,6 +27,7 @@ _LEFT_OUT = shutil.ignore_patterns(
 
 def mutate(args: argparse.Namespace) -> int:
     """Exit code 1 when a target falls short. Raises SetupFailed when tests fail without any mutant."""
+    signal.signal(signal.SIGTERM, _interrupted)
     tool = ensure_mutation()
     listed = equivalents()
     scores: list[Score] = []
@@ -112,7 +113,7 @@ def _worker(mode: str, job: dict[str, Any], copy: Path) -> Any:
         try:
             code = process.wait()
         except BaseException:
-            process.send_signal(signal.SIGINT)  # it ends its children, which have groups of their own
+            process.terminate()  # it ends its children, which have groups of their own
             with suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=10)
             process.kill()
@@ -121,6 +122,11 @@ def _worker(mode: str, job: dict[str, Any], copy: Path) -> Any:
         tail = "\n".join(said.read_text(encoding="utf-8", errors="replace").splitlines()[-30:])
         raise SetupFailed(f"`{mode}` of {job['path']} ended with code {code}:\n{tail}")
     return json.loads(out.read_text(encoding="utf-8"))
+
+
+def _interrupted(*_: object) -> None:
+    """A `kill` cleans up as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def _say(line: str) -> None:

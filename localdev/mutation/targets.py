@@ -22,20 +22,14 @@ class Target:
 
 _STATES, _RETRY, _SCHEDULER, _CLASSES, _OUTBOX = "state-machine", "retry", "scheduler", "classification", "outbox"
 
-_LIFE = "tests/component/lifecycle"
 _AGENDA = ("tests/unit/test_agenda.py", "tests/unit/test_agenda_weeks.py")
 
 TARGETS: tuple[Target, ...] = (
     Target("states", _STATES, "shared/hubs/states.py", ("tests/unit/test_states.py",)),
     Target("decide", _STATES, "shared/hubs/decide.py", ("tests/unit/test_decide.py",)),
-    Target("dispatch", _STATES, "shared/hubs/dispatch.py", ("tests/unit/test_decide.py",)),
-    Target("deadlines", _STATES, "shared/hubs/deadlines.py", ("tests/unit/test_decide.py",)),
-    Target(
-        "goals",
-        _STATES,
-        "shared/hubs/goals.py",
-        (f"{_LIFE}/test_power.py", f"{_LIFE}/test_lifecycle.py", "tests/component/test_commands.py"),
-    ),
+    Target("dispatch", _STATES, "shared/hubs/dispatch.py", ("tests/unit/test_dispatch.py",)),
+    Target("deadlines", _STATES, "shared/hubs/deadlines.py", ("tests/unit/test_deadlines.py",)),
+    Target("goals", _STATES, "shared/hubs/goals.py", ("tests/unit/test_goals.py",)),
     Target("long_operation", _RETRY, "shared/hubs/long_operation.py", ("tests/unit/test_long_operation.py",)),
     Target("write_budget", _RETRY, "shared/hubs/write_budget.py", ("tests/unit/gate",)),
     Target("gate_state", _RETRY, "shared/hubs/gate_state.py", ("tests/unit/gate",)),

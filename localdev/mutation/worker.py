@@ -46,6 +46,7 @@ type Mutant = dict[str, Any]
 
 def main(argv: Sequence[str]) -> int:
     mode, job_path, out = argv
+    signal.signal(signal.SIGTERM, _terminated)
     job = json.loads(Path(job_path).read_text(encoding="utf-8"))
     result: Any
     match mode:
@@ -309,6 +310,7 @@ def in_processes(
 def _child(mutant: Mutant, run: Callable[[Mutant], int], limit: float) -> NoReturn:
     code = KILLED
     try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setpgid(0, 0)
         cpu = int(4 * limit + CPU_SLACK_S)
         resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
@@ -320,6 +322,10 @@ def _child(mutant: Mutant, run: Callable[[Mutant], int], limit: float) -> NoRetu
         code = KILLED
     finally:
         os._exit(code)
+
+
+def _terminated(*_: object) -> None:
+    raise SystemExit(1)
 
 
 def _end_group(pid: int) -> None:

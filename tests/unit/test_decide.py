@@ -62,7 +62,9 @@ def test_the_last_attempt_is_cleared_away_before_the_next_one_begins():
 
 def test_all_steps_done_but_not_ready_is_said_to_be_impossible():
     hub = at_step(StepName.LOCK).with_step(StepRecord(name=StepName.LOCK, started_at=NOW, finished_at=NOW))
-    assert isinstance(decide(hub, NOW, RULES), Fail)
+    decision = decide(hub, NOW, RULES)
+    assert isinstance(decision, Fail)
+    assert decision.reason.code == "ImpossibleState"
 
 
 @pytest.mark.parametrize("state", [s for s in HubState if s is not HubState.DELETED])
@@ -349,3 +351,10 @@ def test_every_visit_ends_and_what_is_left_is_in_the_future(
     assert isinstance(last, Settle | StopNow | StartNow | Expire | LookAtActivity)
     if isinstance(last, Settle):
         assert decide(life.hub, now, Rules.of(switch)) == last
+
+
+@pytest.mark.parametrize("state", [HubState.DELETING, HubState.DELETED])
+@pytest.mark.parametrize("goal", [Goal.RUNNING, Goal.STOPPED])
+def test_nothing_is_done_for_a_hub_that_goes_although_nobody_wants_it(state: HubState, goal: Goal):
+    """No way leads there; were there one, a worker must not raise at every visit."""
+    assert decide(a_hub(state=state, goal=goal), NOW, RULES) == Settle()
