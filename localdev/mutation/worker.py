@@ -302,6 +302,7 @@ def in_processes(
                     _end_group(one)
             time.sleep(0.005)
     finally:
+        gc.unfreeze()
         for pid in running:
             _end_group(pid)
     return results
