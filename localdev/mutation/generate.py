@@ -124,7 +124,8 @@ def _drops_the_unreachable(node: Any, mutated: Any) -> bool:
 
 def _difference(source: str, changed: str) -> tuple[str, str]:
     """The lines that are gone and those that came, each as one line."""
-    gone, came = [], []
+    gone: list[str] = []
+    came: list[str] = []
     for line in list(difflib.unified_diff(source.splitlines(), changed.splitlines(), n=0, lineterm=""))[2:]:
         if not line.startswith("@@"):
             (gone if line.startswith("-") else came).append(line[1:].strip())

@@ -146,7 +146,7 @@ class _Instead:
             return SURVIVED
 
         def seconds(mutant: Mutant) -> float:
-            return sum(self.job["seconds"][name] for name in plan(mutant))
+            return sum(float(self.job["seconds"][name]) for name in plan(mutant))
 
         self.results = in_processes(self.job["mutants"], run, seconds, self.job["workers"])
         return True

@@ -1,8 +1,10 @@
 """./dev mutate: what is asked for, how it is counted, and that a mutant is what the tests meet."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -118,13 +120,13 @@ def test_an_equivalent_without_its_reason_is_refused(row: str):
 # ---- a mutant
 
 
-def in_child(mutants, run):
+def in_child(mutants: list[str], run: Callable[[dict[str, Any]], int]) -> dict[str, int]:
     return in_processes([{"id": name} for name in mutants], run, lambda _: 0.1, 2)
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_each_mutant_has_a_process_of_its_own_and_whatever_kills_that_kills_it():
-    def run(mutant):
+    def run(mutant: dict[str, Any]) -> int:
         match mutant["id"]:
             case "exits":
                 sys.exit(0)
