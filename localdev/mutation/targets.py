@@ -49,7 +49,12 @@ TARGETS: tuple[Target, ...] = (
         ("tests/unit/arm/test_errors.py", "tests/unit/arm/test_refusals.py"),
     ),
     Target("ladder", _CLASSES, "shared/hubs/ladder.py", ("tests/unit/test_ladder.py",)),
-    Target("notify", _OUTBOX, "shared/hubs/notify.py", ("tests/component/test_notify.py",)),
+    Target(
+        "notify",
+        _OUTBOX,
+        "shared/hubs/notify.py",
+        ("tests/component/test_notify.py", "tests/component/test_notify_trouble.py"),
+    ),
 )
 
 NAMES = (*dict.fromkeys(target.group for target in TARGETS), *(target.name for target in TARGETS))

@@ -31,6 +31,9 @@ OURS = ("shared", "functions", "function_app", "localdev", "tests")
 SURVIVED, KILLED, INVALID, UNFIT = 0, 1, 3, 4
 """Exit codes of a mutant's process. INVALID: the module cannot even be imported. UNFIT: cannot be put in place."""
 
+UNREACHABLE = r"^\s*(case unreachable:|assert_never\()"
+"""What is there for the type checker only is no branch that a test could take."""
+
 CONTROL = "control"
 """The id of no mutant at all: what kills it would kill everything, and the score would say nothing."""
 
@@ -87,6 +90,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     coverage = importlib.import_module("coverage").Coverage(
         branch=True, data_file=None, include=[str(Path(job["path"]).absolute())], config_file=False
     )
+    coverage.exclude(UNREACHABLE)
     watch = _Watch(coverage)
     coverage.start()
     code = pytest.main([*PYTEST, *job["tests"]], plugins=[watch])
