@@ -14,7 +14,6 @@ import importlib.abc
 import importlib.machinery
 import json
 import os
-import resource
 import signal
 import sys
 import time
@@ -41,8 +40,11 @@ PYTEST = ("-q", "-x", "-s", "-m", "not slow", "-p", "no:cacheprovider", "--hypot
 LOADED_EARLY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 """The libraries that are imported before pytest looks at them are pytest's plugins, too."""
 
-CPU_SLACK_S, WALL_SLACK_S = 8.0, 40.0
-"""Over what the tests take: a mutant that never ends uses up the first, one that waits for ever the second."""
+CPU_FACTOR, CPU_SLACK_S = 4.0, 3.0
+"""How much processor time a test may use, by what it uses without a mutant: one that never ends is killed."""
+
+WALL_FACTOR, WALL_SLACK_S = 10.0, 60.0
+"""The same for all tests of a mutant in real time, for one that waits for ever. Generous: others use this machine."""
 
 type Mutant = dict[str, Any]
 
@@ -75,11 +77,11 @@ class _Watch:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        started = time.monotonic()
+        started = time.process_time()
         self.coverage.switch_context(item.nodeid)
         result = yield
         self.coverage.switch_context("")
-        self.seconds[item.nodeid] = time.monotonic() - started
+        self.seconds[item.nodeid] = time.process_time() - started
         return result
 
 
@@ -144,6 +146,7 @@ class _Instead:
             chosen = [items[name] for name in plan(mutant) if name in items]
             for item, following in pairwise([*chosen, None]):
                 if item is not None:
+                    limit_cpu(self.job["seconds"][item.nodeid])
                     item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 if session.testsfailed:
                     return KILLED
@@ -254,6 +257,9 @@ class _QuickFirst:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: self.seconds.get(item.nodeid, 0.0))
 
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        limit_cpu(self.seconds.get(item.nodeid, 0.0))
+
 
 def outside(job: dict[str, Any]) -> dict[str, int]:
     for name in job["libraries"]:
@@ -292,8 +298,8 @@ def in_processes(
                 limit = seconds(mutant)
                 pid = os.fork()
                 if pid == 0:
-                    _child(mutant, run, limit)
-                running[pid] = (mutant["id"], time.monotonic() + 6 * limit + WALL_SLACK_S)
+                    _child(mutant, run)
+                running[pid] = (mutant["id"], time.monotonic() + WALL_FACTOR * limit + WALL_SLACK_S)
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid in running:
                 name, _ = running.pop(pid)
@@ -312,13 +318,16 @@ def in_processes(
     return results
 
 
-def _child(mutant: Mutant, run: Callable[[Mutant], int], limit: float) -> NoReturn:
+def limit_cpu(seconds: float) -> None:
+    """From now on this process may use so many times `seconds` of processor time, then SIGPROF ends it."""
+    signal.setitimer(signal.ITIMER_PROF, CPU_FACTOR * seconds + CPU_SLACK_S)
+
+
+def _child(mutant: Mutant, run: Callable[[Mutant], int]) -> NoReturn:
     code = KILLED
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setpgid(0, 0)
-        cpu = int(4 * limit + CPU_SLACK_S)
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
         silence = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(silence, stream)

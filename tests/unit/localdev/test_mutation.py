@@ -12,7 +12,7 @@ from localdev import paths
 from localdev.cli import build_parser
 from localdev.mutation.report import Change, coverage_of, equivalents, score, stale, table
 from localdev.mutation.targets import NAMES, TARGETS, chosen
-from localdev.mutation.worker import INVALID, KILLED, SURVIVED, chosen_tests, in_processes, put_in_place
+from localdev.mutation.worker import INVALID, KILLED, SURVIVED, chosen_tests, in_processes, limit_cpu, put_in_place
 
 FULL = {"covered_branches": 4, "num_branches": 4, "missing_lines": 0}
 A, B, C = (Change("states", "next_state", before, f"not {before}") for before in "abc")
@@ -130,18 +130,23 @@ def test_each_mutant_has_a_process_of_its_own_and_whatever_kills_that_kills_it()
         match mutant["id"]:
             case "exits":
                 sys.exit(0)
+            case "never ends":
+                limit_cpu(-0.7)
+                while True:
+                    pass
             case "raises":
                 raise ValueError
             case "invalid":
                 return INVALID
         return SURVIVED if mutant["id"] == "lives" else KILLED
 
-    assert in_child(["lives", "dies", "raises", "exits", "invalid"], run) == {
+    assert in_child(["lives", "dies", "raises", "exits", "invalid", "never ends"], run) == {
         "lives": SURVIVED,
         "dies": KILLED,
         "raises": KILLED,
         "exits": KILLED,
         "invalid": INVALID,
+        "never ends": KILLED,
     }
 
 
