@@ -46,7 +46,7 @@ TARGETS: tuple[Target, ...] = (
         "errors",
         _CLASSES,
         "shared/adapters/arm/errors.py",
-        ("tests/unit/arm/test_errors.py", "tests/unit/arm/test_refusals.py"),
+        ("tests/unit/arm/test_errors.py", "tests/unit/arm/test_classification.py"),
     ),
     Target("ladder", _CLASSES, "shared/hubs/ladder.py", ("tests/unit/test_ladder.py",)),
     Target(
