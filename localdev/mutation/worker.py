@@ -2,8 +2,8 @@
 
 Every mutant gets a forked process. Of a mutant inside a function only the function's code object is replaced in a
 process that has collected the tests already, and only the tests that execute the function are run: some 50 ms each.
-Any other mutant (a table, a default), and whatever survived that way, is imported anew from the mutated source in a
-process that has loaded the libraries but nothing of ours, and all tests of the target are run: a second each.
+Any other mutant (a table, a default; run against all tests), and whatever survived that way, is imported anew in a
+process that has loaded the libraries but nothing of ours: a second each.
 
 Called with three arguments: `measure`, `inside` or `outside`, the job (JSON) and the file for the result (JSON).
 """
@@ -132,13 +132,7 @@ class _Instead:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
-        code = compile(Path(self.job["path"]).read_text(encoding="utf-8"), self.job["path"], "exec")
-        spans = {name: _span(_code_of(code, name)) for name in {one["function"] for one in self.job["mutants"]}}
-
-        def plan(mutant: Mutant) -> list[str]:
-            if mutant["id"] == CONTROL:
-                return list(self.job["seconds"])
-            return chosen_tests(mutant, spans[mutant["function"]], self.job["lines"], self.job["seconds"])
+        plan = planner(self.job)
 
         def run(mutant: Mutant) -> int:
             if not put_in_place(mutant, self.job["module"], self.job["path"]):
@@ -163,6 +157,20 @@ def inside(job: dict[str, Any]) -> dict[str, int]:
     loop = _Instead(job)
     pytest.main([*PYTEST, *job["tests"]], plugins=[loop])
     return loop.results
+
+
+def planner(job: dict[str, Any]) -> Callable[[Mutant], list[str]]:
+    """Which tests a mutant is run against, in which order. What a table says is read without executing a line of its
+    module, so of a mutant outside of functions that is all of them."""
+    code = compile(Path(job["path"]).read_text(encoding="utf-8"), job["path"], "exec")
+    spans = {one["function"]: _span(_code_of(code, one["function"])) for one in job["mutants"] if one["inside"]}
+
+    def plan(mutant: Mutant) -> list[str]:
+        if mutant["id"] == CONTROL or not mutant["inside"]:
+            return sorted(job["seconds"], key=job["seconds"].__getitem__)
+        return chosen_tests(mutant, spans[mutant["function"]], job["lines"], job["seconds"])
+
+    return plan
 
 
 def chosen_tests(
@@ -250,15 +258,18 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.source, self.path, "exec"), module.__dict__)  # noqa: S102 - that is what this is for
 
 
-class _QuickFirst:
-    def __init__(self, seconds: dict[str, float]) -> None:
-        self.seconds = seconds
+class _Only:
+    """These tests in this order, each with its limit."""
+
+    def __init__(self, names: Sequence[str], seconds: dict[str, float]) -> None:
+        self.names, self.seconds = names, seconds
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items.sort(key=lambda item: self.seconds.get(item.nodeid, 0.0))
+        found = {item.nodeid: item for item in items}
+        items[:] = [found[name] for name in self.names if name in found]
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        limit_cpu(self.seconds.get(item.nodeid, 0.0))
+        limit_cpu(self.seconds[item.nodeid])
 
 
 def outside(job: dict[str, Any]) -> dict[str, int]:
@@ -266,6 +277,7 @@ def outside(job: dict[str, Any]) -> dict[str, int]:
         with suppress(Exception):
             importlib.import_module(name)
     sys.path.insert(0, str(Path.cwd()))
+    plan = planner(job)
 
     def run(mutant: Mutant) -> int:
         sys.meta_path.insert(0, _Finder(job["module"], job["path"], mutant["source"]))
@@ -273,11 +285,16 @@ def outside(job: dict[str, Any]) -> dict[str, int]:
             importlib.import_module(job["module"])
         except Exception:
             return INVALID
-        code = pytest.main([*PYTEST, *LOADED_EARLY, *job["tests"]], plugins=[_QuickFirst(job["seconds"])])
+        names = plan(mutant)
+        if not names:
+            return SURVIVED
+        code = pytest.main([*PYTEST, *LOADED_EARLY, *job["tests"]], plugins=[_Only(names, job["seconds"])])
         return SURVIVED if code == 0 else KILLED
 
-    total = sum(job["seconds"].values()) + 5.0
-    return in_processes(job["mutants"], run, lambda _: total, job["workers"])
+    def seconds(mutant: Mutant) -> float:
+        return sum(float(job["seconds"][name]) for name in plan(mutant)) + 5.0
+
+    return in_processes(job["mutants"], run, seconds, job["workers"])
 
 
 # ------------------------------------------------------------------ processes

@@ -135,6 +135,11 @@ def test_ids_are_left_out_in_either_case(guid: str) -> None:
 # ---- what the SDK raises
 
 
+def test_our_own_error_is_itself() -> None:
+    ours = UserError("Mine", "Mine.")
+    assert from_exception(ours) is ours
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
