@@ -8,6 +8,7 @@ from pathlib import Path
 from localdev import paths
 from localdev.bench.options import add_arguments as add_bench_arguments
 from localdev.chaos.options import add_arguments as add_chaos_arguments
+from localdev.mutation.options import add_arguments as add_mutation_arguments
 from localdev.paths import DEFAULT_PORT
 from localdev.setup import SetupFailed, ensure_all
 from localdev.sim_options import add_arguments as add_sim_arguments
@@ -62,6 +63,10 @@ def run(args: argparse.Namespace) -> int:
             from localdev.chaos.options import run as run_chaos
 
             return run_chaos(args)
+        case "mutate":
+            from localdev.mutation.command import mutate
+
+            return mutate(args)
         case "docs":
             from localdev.docs import main as docs
 
@@ -113,6 +118,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_chaos_arguments(
         commands.add_parser("chaos", help="kill hosts and break the network while hubs live, then judge")
     )
+    add_mutation_arguments(commands.add_parser("mutate", help="plant small bugs and count how many the tests notice"))
     docs = commands.add_parser("docs", help="write the documents that are generated from code")
     docs.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see ./dev docs --help")
     commands.add_parser("lock", help="write all lock files anew from their .in files")

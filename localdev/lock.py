@@ -15,6 +15,7 @@ _LOCKS = (
     (paths.ROOT / "requirements.in", paths.ROOT / "requirements.txt"),
     (paths.ROOT / "requirements-dev.in", paths.VENV_LOCK),
     (paths.HUBENV_LOCK.with_suffix(".in"), paths.HUBENV_LOCK),
+    (paths.MUTATION_LOCK.with_suffix(".in"), paths.MUTATION_LOCK),
     (paths.NODE_ENV_LOCK.with_suffix(".in"), paths.NODE_ENV_LOCK),
 )
 

@@ -72,6 +72,15 @@ def ensure_hubenv(say: Say = _to_stderr) -> Path:
     return paths.HUBENV / "bin" / "python"
 
 
+def ensure_mutation(say: Say = _to_stderr) -> Path:
+    """The environment that makes mutants and measures coverage, for `./dev mutate` only; its Python's path."""
+    with _once(paths.MUTATION, paths.MUTATION_LOCK) as stale:
+        if stale:
+            say("setup: installing mutmut and coverage (once) ...")
+            _make_venv(paths.MUTATION, paths.MUTATION_LOCK, paths.STATE / "install-mutation.log")
+    return paths.MUTATION / "bin" / "python"
+
+
 def ensure_node_parts(say: Say = _to_stderr) -> NodeParts:
     """`localdev/node/node_modules` from its lock file, with the machine's Node or, without one, Node from PyPI."""
     parts = find_node(os.environ.get("PATH", "")) or _node_from_pypi(say)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from shared.hubs import idle, schedule
-from shared.hubs.model import AutoShutdown, Hub
+from shared.hubs.model import AutoShutdown, Hub, Schedule
 from shared.hubs.schedule import Kind, Occurrence
 from shared.hubs.states import HubState
 
@@ -109,7 +109,7 @@ def scheduled_stop(hub: Hub, rules: Rules, now: datetime) -> Stop | None:
     plan, keep_until, skipped = hub.spec.schedule, hub.life.keep_until, hub.life.skipped_stop
     if plan is None:
         return None
-    at, seen = _missed_stop(hub, rules, now), max(now, hub.life.cursor or now)  # ahead of it: called off
+    at, seen = _missed_stop(hub, plan, rules, now), max(now, hub.life.cursor or now)  # ahead of it: called off
     while True:
         if at is None:
             following = schedule.next_event(plan, seen, kind=Kind.STOP, ignoring=skipped)
@@ -138,7 +138,7 @@ def next_start(hub: Hub, now: datetime) -> datetime | None:
     plan = hub.spec.schedule
     if plan is None:
         return None
-    missed = _unhandled(hub, now)
+    missed = _unhandled(hub, plan, now)
     due = missed if missed is not None and missed.kind is Kind.START else None
     following = due or schedule.next_event(plan, now, kind=Kind.START)
     ends = hub.spec.expires_at
@@ -230,17 +230,15 @@ def _alerts(hub: Hub, rules: Rules, now: datetime) -> Iterator[tuple[Alert, time
         yield Alert("idle", quiet.at, said, quiet.why), rules.idle_warning
 
 
-def _unhandled(hub: Hub, now: datetime) -> Occurrence | None:
+def _unhandled(hub: Hub, plan: Schedule, now: datetime) -> Occurrence | None:
     """The latest of the schedule's events that nobody dealt with: only the latest one counts after an outage."""
-    if hub.spec.schedule is None:
-        return None
-    last = schedule.last_event(hub.spec.schedule, now, ignoring=hub.life.skipped_stop)
+    last = schedule.last_event(plan, now, ignoring=hub.life.skipped_stop)
     return last if last is not None and last.at > (hub.life.cursor or hub.created_at) else None
 
 
-def _missed_stop(hub: Hub, rules: Rules, now: datetime) -> datetime | None:
+def _missed_stop(hub: Hub, plan: Schedule, rules: Rules, now: datetime) -> datetime | None:
     """When a stop that has come already is done: at its own time, or one warning time after the hub was ready."""
-    missed = _unhandled(hub, now)
+    missed = _unhandled(hub, plan, now)
     if missed is None or missed.kind is not Kind.STOP:
         return None
     return missed.at if missed.at > hub.state_since else hub.state_since + rules.stop_warning

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import assert_never
 
 from shared.hubs import sizes
 from shared.hubs.model import Attempt, HubSpec, Rung
@@ -80,13 +81,15 @@ def ruled_out(rung: Rung, refused: Rung, code: str) -> bool:
     """Whether the refusal of `refused` speaks of `rung` as well. Names are compared as Azure does."""
     if rung.region.lower() != refused.region.lower():
         return False
-    match closing(code).scope:
+    scope = closing(code).scope
+    match scope:
         case Scope.REGION:
             return True
         case Scope.SIZE:
             return rung.size.lower() == refused.size.lower()
         case Scope.RUNG:
             return rung.size.lower() == refused.size.lower() and rung.zone == refused.zone
+    assert_never(scope)
 
 
 def open_after(rungs: Iterable[Rung], tries: Iterable[Attempt]) -> tuple[Rung, ...]:

@@ -619,6 +619,17 @@ def test_the_end_date_is_told_a_week_and_a_day_before():
     assert alerts(given_now(hub, on(19, "12:00")), on(19, "12:01")) == []
 
 
+def test_exactly_a_day_before_the_end_only_the_nearer_warning_is_given():
+    ends = on(20, "12:00")
+    assert alerts(without_schedule(ends=ends), on(19, "12:00") - SECOND) == [("expires-7d", ends)]
+    assert alerts(without_schedule(ends=ends), on(19, "12:00")) == [("expires-1d", ends)]
+
+
+def test_people_are_warned_of_a_scheduled_stop_at_the_very_end_date():
+    hub = a_class(ends=on(MON, "18:00"), warned={"expires-1d": on(MON, "18:00")})
+    assert alerts(hub, on(MON, "17:31")) == [("stop", on(MON, "18:00"))]
+
+
 def test_an_end_date_that_is_less_than_a_day_away_is_told_once():
     hub = without_schedule(ends=on(TUE, "09:00"))
     assert alerts(hub, NOON) == [("expires-1d", on(TUE, "09:00"))]
@@ -664,6 +675,12 @@ def test_azures_shutdown_is_on_in_the_twelve_hours_before_the_stop():
 def test_a_hub_that_never_had_azures_shutdown_and_needs_none_is_left_alone():
     assert switch(a_ready_hub(), NOON) is None
     assert switch(a_class(cursor=on(FRI, "18:00")), on(SAT, "12:00")) is None
+
+
+def test_azures_shutdown_is_turned_off_where_azure_may_have_taken_what_it_did_not_answer():
+    """Nothing is known to be on; the write that was not answered was for the stop of that time."""
+    unanswered = a_class(cursor=on(FRI, "18:00"), auto_shutdown_retry_at=on(SAT, "12:01"))
+    assert switch(unanswered, on(SAT, "12:00")) == OFF_1830
 
 
 def test_azures_shutdown_is_off_on_a_day_without_a_stop():

@@ -1,13 +1,26 @@
 """The rungs of a hub, and what each refusal rules out: pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from shared.adapters.arm.refusals import REFUSALS, Kind
-from shared.hubs.ladder import CLOSES, Market, Scope, asked, needs_prices, open_after, ruled_out, rungs
+from shared.hubs.ladder import (
+    CLOSES,
+    MOST_TRIES,
+    Market,
+    Scope,
+    asked,
+    candidates,
+    closing,
+    needs_prices,
+    open_after,
+    ruled_out,
+    rungs,
+)
 from shared.hubs.model import Attempt, Fallback, HubSpec, Reason, Rung
 from tests.support.builders import a_spec
 from tests.support.clock import MONDAY_MORNING
@@ -158,3 +171,83 @@ def test_every_refusal_of_capacity_that_azure_is_known_for_has_its_meaning() -> 
     assert codes <= set(CLOSES)
     assert all(closing.because for closing in CLOSES.values())
     assert {closing.scope for closing in CLOSES.values()} == set(Scope)
+
+
+def minutes(code: str) -> float:
+    return closing(code).believed.total_seconds() / 60
+
+
+@pytest.mark.parametrize(
+    ("codes", "believed"),
+    [
+        (
+            (
+                "AllocationFailed",
+                "OverconstrainedAllocationRequest",
+                "ZonalAllocationFailed",
+                "OverconstrainedZonalAllocationRequest",
+                "NobodyKnowsThis",
+                "QuotaExceeded",
+                "SKUFamilyQuotaExceeded",
+                "RegionalQuotaExceeded",
+                "PublicIPCountLimitReached",
+            ),
+            10,
+        ),
+        (("AvailabilityZoneNotSupported", "SkuNotAvailable"), 6 * 60),
+    ],
+    ids=["room and quota", "what is on offer"],
+)
+def test_a_refusal_is_believed_no_longer_than_it_may_hold(codes: tuple[str, ...], believed: float) -> None:
+    assert {code: minutes(code) for code in codes} == dict.fromkeys(codes, believed)
+
+
+def test_a_create_ends_after_twenty_tries() -> None:
+    assert MOST_TRIES == 20
+
+
+def a_refused(zone: str | None = None, code: str = "AllocationFailed") -> Attempt:
+    reason = Reason(code=code, message="No.")
+    attempt = Attempt(number=1, region="eastus", size=ASKED, started_at=MONDAY_MORNING, outcome="refused")
+    return replace(attempt, zone=zone, reason=reason)
+
+
+def test_what_was_refused_is_not_tried_again_and_the_rest_is() -> None:
+    every = [Rung(region=region, size=ASKED, zone=zone) for region in ("eastus", "westus2") for zone in (None, "1")]
+    assert open_after(every, [a_refused()]) == tuple(every[1:])
+    assert open_after(every, [a_refused("1")]) == (every[0], *every[2:])
+    assert open_after(every, [a_refused(code="QuotaExceeded")]) == tuple(every[2:])
+    assert open_after(every, []) == tuple(every)
+
+
+def test_a_refusal_without_its_reason_closes_nothing() -> None:
+    first = Rung(region="eastus", size=ASKED)
+    assert open_after([first], [replace(a_refused(), reason=None)]) == (first,)
+
+
+def test_how_large_the_asked_size_is_the_catalogue_knows_best() -> None:
+    offers = [make_size(ASKED, memory_gib=16), make_size(SIBLING, memory_gib=16), make_size(LARGER, memory_gib=8)]
+    assert candidates(spec(), Market(offers=offers)) == (ASKED, SIBLING)
+
+
+def test_where_the_asked_size_is_not_on_offer_what_is_published_of_it_counts() -> None:
+    assert candidates(spec(), Market(offers=[make_size(SIBLING), make_size(LARGER, vcpus=4)])) == (ASKED, SIBLING)
+
+
+def test_of_a_size_nobody_knows_there_are_none_as_large() -> None:
+    unknown = replace(spec(), size="Standard_X99")
+    assert candidates(unknown, Market(offers=[make_size(SIBLING)])) == ("Standard_X99",)
+    assert candidates(unknown, Market()) == ("Standard_X99",)
+
+
+def test_a_market_that_was_not_read_is_none_and_not_an_empty_one() -> None:
+    assert Market().offers is None
+
+
+def test_a_size_as_dear_as_the_asked_one_stands_in() -> None:
+    assert names(spec(), eastus=a_market({SIBLING: PRICES[ASKED]})) == [f"{ASKED} in eastus", f"{SIBLING} in eastus"]
+
+
+def test_the_asked_size_is_named_everywhere_and_needs_no_price() -> None:
+    elsewhere = a_market({ASKED: None, SIBLING: None})
+    assert names(spec(regions=("westus2",)), eastus=a_market(), westus2=elsewhere)[-1] == f"{ASKED} in westus2"

@@ -8,9 +8,12 @@ import pytest
 from shared.errors import CapacityError, FatalError, HubletError, RetryableError, UserError
 from shared.hubs.gate_state import (
     FIRST_PROBE_S,
+    FIXES,
     FLAPPING_S,
     PROBE_LEASE_S,
     RAREST_PROBE_S,
+    SENTENCES,
+    AzurePaused,
     Cause,
     GateState,
     Verdict,
@@ -46,8 +49,42 @@ def test_probes_come_ever_more_seldom_up_to_a_limit():
         assert state.pause is not None
         pauses.append(state.pause.probe_at - now)
         now = state.pause.probe_at
-    assert pauses == sorted(pauses)
+    assert pauses == [5.0, 7.5, 11.25, 15.0, 15.0, 15.0, 15.0, 15.0]
     assert (pauses[0], pauses[-1]) == (FIRST_PROBE_S, RAREST_PROBE_S)
+
+
+def test_whoever_died_in_a_probe_is_replaced_when_it_could_not_take_longer():
+    """10 s to connect and 30 s to read, and a little."""
+    assert PROBE_LEASE_S == 10 + 30 + 5
+
+
+def test_a_probe_that_was_in_vain_learns_the_cause():
+    state = probed(an_open_circuit(), NOW + 5).still_paused(Cause.IDENTITY, NOW + 6)
+    assert state.pause is not None
+    assert (state.pause.cause, state.pause.since, state.pause.probes) == (Cause.IDENTITY, NOW, 1)
+
+
+def test_there_is_nothing_to_probe_and_no_failed_probe_without_a_pause():
+    assert GateState().probing(NOW) is None
+    assert GateState().still_paused(Cause.OUTAGE, NOW) == GateState()
+
+
+def test_nothing_is_void_that_nobody_held_up():
+    assert GateState().void_before == 0.0
+
+
+def test_three_minutes_after_it_closed_an_outage_is_a_new_one():
+    closed = an_open_circuit().resumed(NOW + 60)
+    last, first = closed.paused(Cause.OUTAGE, NOW + 239.9), closed.paused(Cause.OUTAGE, NOW + 240)
+    assert last.pause and last.pause.probe_at == NOW + 239.9 + RAREST_PROBE_S
+    assert first.pause and first.pause.probe_at == NOW + 240 + FIRST_PROBE_S
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_who_is_refused_learns_the_cause_what_to_do_and_when_to_come_back(cause: Cause):
+    paused = AzurePaused(cause, 7.0)
+    assert (paused.code, paused.message, paused.fix) == (str(cause), SENTENCES[cause], FIXES[cause])
+    assert (paused.cause, paused.retry_after_s) == (cause, 7.0)
 
 
 def test_a_circuit_that_was_just_closed_and_opens_again_is_probed_seldom_at_once():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.hubs.write_budget import BUCKETS, WRITE_LIMIT, Budget, Lane
+from shared.hubs.write_budget import BUCKETS, WRITE_LIMIT, Bucket, Budget, Lane
 
 NOW = 1_800_000_000.0
 LINE, CHANGE, DELETE = BUCKETS[Lane.LINE], BUCKETS[Lane.CHANGE], BUCKETS[Lane.DELETE]
@@ -72,6 +72,23 @@ def test_without_a_line_everything_else_may_use_it_all():
     assert max(waits) < 1e-3
     assert budget.left(Lane.CHANGE, NOW) == pytest.approx(0.0, abs=1e-3)
     assert 0 < budget.reserve(Lane.CHANGE, 1, NOW)[1] - NOW < 1
+
+
+def test_a_lane_is_as_full_as_itself_whatever_the_others_have_left():
+    budget, _ = Budget().reserve(Lane.DELETE, 180, NOW)
+    assert budget.left(Lane.DELETE, NOW) == pytest.approx(0.0, abs=1e-3)
+    assert budget.left(Lane.LINE, NOW) == LINE.size
+    assert budget.left(Lane.CHANGE, NOW) == LINE.size, "it may use the line's"
+
+
+def test_the_buckets_are_as_agreed_below_what_azure_publishes():
+    assert Bucket(200, 10.0) == WRITE_LIMIT
+    assert dict(BUCKETS) == {
+        Lane.LINE: Bucket(150, 9.5),
+        Lane.CHANGE: Bucket(30, 0.5),
+        Lane.DELETE: Bucket(180, 10.0),
+        Lane.RETURN: Bucket(5, 2.2),
+    }
 
 
 def test_a_bucket_is_never_fuller_than_full():

@@ -13,7 +13,7 @@ def test_help_lists_every_command(argv: list[str], capsys: pytest.CaptureFixture
         code = int(ended.code or 0)
     said = capsys.readouterr().out
     assert code == 0
-    for command in ("up", "test", "check", "bench", "chaos", "lock", "setup"):
+    for command in ("up", "test", "check", "bench", "sim", "chaos", "mutate", "lock", "setup"):
         assert f"\n    {command} " in said
 
 
