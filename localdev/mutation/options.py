@@ -8,10 +8,12 @@ from localdev.mutation.targets import NAMES
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Plants one small bug at a time into the modules that decide (the operators of mutmut), runs the tests that "
-        "must notice, and prints how many did. Exit 1 when a target's score is below 90 %% or one of its branches is "
+        "must notice, and prints how many did. Exit 1 when a target's score is below 90 % or one of its branches is "
         "never taken. Works in a copy: this checkout is not touched, whenever it is stopped."
     )
-    parser.epilog = "See docs/mutation.md. Two to three minutes for a target, about 15 for all; --sample is quicker."
+    parser.epilog = (
+        "See docs/mutation.md. Half a minute to six minutes for a target, half an hour for all; --sample is quicker."
+    )
     parser.add_argument("targets", nargs="*", type=_target, metavar="target", help=f"any of: {' '.join(NAMES)}")
     parser.add_argument("--list-survivors", action="store_true", help="print each bug that no test noticed")
     parser.add_argument("--sample", type=_count, metavar="N", help="only N mutants of each target, always the same")

@@ -130,7 +130,7 @@ def test_a_clock_set_back_over_midnight_does_not_repeat_the_new_date():
     assert last_event(midnight, utc("2010-11-07T02:45")) == once[0], "although the clock shows the 6th again"
 
 
-@pytest.mark.parametrize("wall", ["24:00", "8:30", "08:30:00", "", "08.30", "٠٨:٣٠"])
+@pytest.mark.parametrize("wall", ["24:00", "8:30", "08:30:00", "", "08.30", "٠٨:٣٠", "0٨:3٠"])
 def test_a_time_of_another_form_is_an_error_and_never_guessed(wall: str):
     with pytest.raises(ValueError, match="HH:MM"):
         instant(date(2027, 1, 15), wall, BERLIN)
@@ -275,6 +275,11 @@ def test_a_schedule_without_a_next_event_says_so_quickly(never: Schedule):
     assert next_event(never, utc("2027-01-15T18:00")) is None
     assert next_event(never, utc("2027-01-15T18:00"), kind=Kind.STOP) is None
     assert time.process_time() - began < 0.1
+
+
+@pytest.mark.parametrize("never", [a_schedule(days=()), a_schedule(start=None, stop=None)], ids=["no days", "no times"])
+def test_a_schedule_that_does_nothing_did_nothing_either(never: Schedule):
+    assert last_event(never, utc("2027-01-15T18:00")) is None
 
 
 def test_the_search_ends_after_two_years_either_way():
@@ -463,6 +468,8 @@ def test_a_block_without_days_is_a_mistake():
 def test_the_short_form_and_blocks_contradict_each_other(short: dict[str, Any]):
     both = replace(of_blocks(Block(days=("sat",), stop="19:00")), **{"days": WORKDAYS, **short})
     assert found_in(both) == [("/blocks", "Contradiction")]
+    (problem,) = problems(both)
+    assert "`blocks`" in problem.detail
 
 
 @pytest.mark.parametrize("ends", ["08:30", "08:29", "00:00"])
@@ -493,6 +500,14 @@ DAYTIME = Block(days=("mon", "tue"), start="08:00", stop="12:00")
 def test_blocks_that_overlap_on_a_common_day_are_refused(other: Block):
     assert found_in(of_blocks(DAYTIME, other)) == [("/blocks/1", "OverlappingBlocks")]
     assert found_in(of_blocks(other, DAYTIME)) == [("/blocks/1", "OverlappingBlocks")]
+    (problem,) = problems(of_blocks(other, DAYTIME))
+    assert "`/blocks/0`" in problem.detail
+
+
+def test_a_block_with_a_mistake_is_compared_with_no_other():
+    backwards = Block(days=("tue",), start="11:00", stop="09:00")
+    assert found_in(of_blocks(DAYTIME, backwards)) == [("/blocks/1/stop", "StopBeforeStart")]
+    assert found_in(of_blocks(backwards, DAYTIME)) == [("/blocks/0/stop", "StopBeforeStart")]
 
 
 @pytest.mark.parametrize(
