@@ -66,7 +66,7 @@ async def test_of_a_sink_that_hangs_for_a_day_the_operator_learns_its_name(caplo
     here = await a_deployment(Hanging("chat"))
     here.clock.advance(DAY)
     await deliver(here.app, here.ref)
-    (said,) = alerts(caplog, "notice-given-up")
+    (said,) = alerts(caplog, "NoticeGivenUp")
     assert said["code"] == "SinkTimedOut"
     assert "'chat'" in str(said["message"])
 
@@ -123,7 +123,7 @@ async def test_a_notice_that_nobody_took_for_a_day_is_given_up_and_the_operator_
     await deliver(here.app, here.ref)
     assert here.storage.outbox.rows == {}
     assert here.storage.notices.waiting == []
-    (said,) = alerts(caplog, "notice-given-up")
+    (said,) = alerts(caplog, "NoticeGivenUp")
     assert NOT_NOW.message in str(said["message"])
     assert (said["hub_id"], said["seq"], said["code"]) == (HUB_ID, 2, "SinkUnavailable")
 
@@ -135,7 +135,7 @@ async def test_a_moment_before_it_is_not(caplog: pytest.LogCaptureFixture):
     await deliver(here.app, replace(here.ref, first_seen=here.clock.now()))
     assert len(here.storage.outbox.rows) == 1
     assert pauses(here) == [5.0]
-    assert alerts(caplog, "notice-given-up") == []
+    assert alerts(caplog, "NoticeGivenUp") == []
 
 
 async def test_a_notice_whose_row_cannot_be_read_is_never_given_up():
@@ -165,7 +165,7 @@ async def test_a_sink_that_is_gone_is_asked_once_and_the_operator_told(caplog: p
     here.sinks[0].tape.fail("sink.deliver", GONE)
     await deliver(here.app, here.ref)
     assert here.storage.outbox.rows == {}, "the others were told"
-    (said,) = alerts(caplog, "sink-gone/chat")
+    (said,) = alerts(caplog, "SinkGone/chat")
     assert "'chat'" in str(said["message"])
     assert GONE.message in str(said["message"])
     assert GONE.fix in str(said["message"])
@@ -196,7 +196,7 @@ async def test_what_a_gone_sink_said_is_remembered_for_whoever_looks():
     here = await a_deployment(FakeSink("chat"))
     here.sinks[0].tape.fail("sink.deliver", GONE)
     await deliver(here.app, here.ref)
-    assert await here.storage.cache.get("sink-gone/chat", max_age_s=1.0) == {"message": GONE.message}
+    assert await here.storage.cache.get("SinkGone/chat", max_age_s=1.0) == {"message": GONE.message}
 
 
 def test_gone_is_final_and_says_what_to_do():
