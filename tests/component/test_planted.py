@@ -85,6 +85,7 @@ def hunt(folder: Path, invariant: str, faults: tuple[str, ...] = ()) -> dict[str
 
 def test_every_invariant_has_a_planted_bug():
     assert {one.invariant for one in planted()} == INVARIANTS
+    assert all("\n@@ " in one.patch.read_text(encoding="utf-8") for one in planted()), "a patch that changes nothing"
 
 
 @pytest.mark.parametrize("bug", planted(), ids=lambda bug: bug.name)
