@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import combinations
+from multiprocessing import get_context
 
 from tests.sim import accepts, duplicates, sieve
 from tests.sim.plan import FAULTS, Plan, draw, only
@@ -57,7 +58,8 @@ def replay_command(plan: Plan) -> str:
 
 def many(plans: Sequence[Plan], *, until: float | None = None) -> Iterator[Outcome]:
     """The outcomes in the order of the plans. `until`: no new plan is begun after that moment of `time.monotonic`."""
-    with ProcessPoolExecutor(os.cpu_count() or 1) as pool:
+    # Fresh interpreters: a fork of a whole test run would have its garbage collector walk all of that run's objects.
+    with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=get_context("spawn")) as pool:
         for start in range(0, len(plans), 512):
             if until is not None and time.monotonic() > until:
                 return
