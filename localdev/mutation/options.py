@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "never taken. Works in a copy: this checkout is not touched, whenever it is stopped."
     )
     parser.epilog = (
-        "See docs/mutation.md. Half a minute to six minutes for a target, half an hour for all; --sample is quicker."
+        "See docs/mutation.md. Ten seconds to four minutes for a target, some eleven for all; --sample is quicker."
     )
     parser.add_argument("targets", nargs="*", type=_target, metavar="target", help=f"any of: {' '.join(NAMES)}")
     parser.add_argument("--list-survivors", action="store_true", help="print each bug that no test noticed")

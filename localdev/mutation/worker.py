@@ -28,7 +28,7 @@ import pytest
 
 OURS = ("shared", "functions", "function_app", "localdev", "tests")
 SURVIVED, KILLED, INVALID, UNFIT = 0, 1, 3, 4
-"""Exit codes of a mutant's process. INVALID: the module cannot even be imported. UNFIT: cannot be put in place."""
+"""Exit codes of a mutant's process. INVALID: the module cannot even be imported. UNFIT: must be imported anew."""
 
 UNREACHABLE = r"^\s*(case unreachable:|assert_never\()"
 """What is there for the type checker only is no branch that a test could take."""
@@ -132,9 +132,11 @@ class _Instead:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
-        plan = planner(self.job)
+        plan, spans = planner(self.job), spans_of(self.job)
 
         def run(mutant: Mutant) -> int:
+            if mutant["id"] != CONTROL and at_import(spans[mutant["function"]], self.job["lines"]):
+                return UNFIT
             if not put_in_place(mutant, self.job["module"], self.job["path"]):
                 return UNFIT
             chosen = [items[name] for name in plan(mutant) if name in items]
@@ -159,14 +161,25 @@ def inside(job: dict[str, Any]) -> dict[str, int]:
     return loop.results
 
 
+def spans_of(job: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """First and last line of each function's body."""
+    code = compile(Path(job["path"]).read_text(encoding="utf-8"), job["path"], "exec")
+    return {one["function"]: _span(_code_of(code, one["function"])) for one in job["mutants"] if one["inside"]}
+
+
+def at_import(span: tuple[int, int], lines: dict[str, list[int]]) -> bool:
+    """Whether the function ran outside of every test, while modules were imported. In a process that has collected the
+    tests its results are there already, from the code as it is: a mutant must not be judged by them."""
+    return any(span[0] <= line <= span[1] for line in lines.get("", ()))
+
+
 def planner(job: dict[str, Any]) -> Callable[[Mutant], list[str]]:
     """Which tests a mutant is run against, in which order. What a table says is read without executing a line of its
-    module, so of a mutant outside of functions that is all of them."""
-    code = compile(Path(job["path"]).read_text(encoding="utf-8"), job["path"], "exec")
-    spans = {one["function"]: _span(_code_of(code, one["function"])) for one in job["mutants"] if one["inside"]}
+    module, and what a function said at import is used without executing it again: of such mutants that is all tests."""
+    spans = spans_of(job)
 
     def plan(mutant: Mutant) -> list[str]:
-        if mutant["id"] == CONTROL or not mutant["inside"]:
+        if mutant["id"] == CONTROL or not mutant["inside"] or at_import(spans[mutant["function"]], job["lines"]):
             return sorted(job["seconds"], key=job["seconds"].__getitem__)
         return chosen_tests(mutant, spans[mutant["function"]], job["lines"], job["seconds"])
 

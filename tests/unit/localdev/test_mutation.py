@@ -12,7 +12,17 @@ from localdev import paths
 from localdev.cli import build_parser
 from localdev.mutation.report import Change, coverage_of, equivalents, score, stale, table
 from localdev.mutation.targets import NAMES, TARGETS, chosen
-from localdev.mutation.worker import INVALID, KILLED, SURVIVED, chosen_tests, in_processes, limit_cpu, put_in_place
+from localdev.mutation.worker import (
+    INVALID,
+    KILLED,
+    SURVIVED,
+    at_import,
+    chosen_tests,
+    in_processes,
+    limit_cpu,
+    planner,
+    put_in_place,
+)
 
 FULL = {"covered_branches": 4, "num_branches": 4, "missing_lines": 0}
 A, B, C = (Change("states", "next_state", before, f"not {before}") for before in "abc")
@@ -176,3 +186,18 @@ def test_tests_that_execute_the_statement_come_first_and_others_not_at_all():
     seconds = {"near, slow": 2.0, "same": 0.1, "inside": 0.01, "elsewhere": 0.0}
     mutant = {"first": 5, "last": 6}
     assert chosen_tests(mutant, (2, 9), lines, seconds) == ["same", "near, slow", "inside"]
+
+
+def test_a_function_that_ran_at_import_is_judged_by_all_tests(tmp_path: Path):
+    """A test may use what the function said before any test began, and is not seen to execute it."""
+    path = tmp_path / "m.py"
+    path.write_text("def f():\n    return 1\ndef g():\n    return 2\n", encoding="utf-8")
+    lines = {"": [1, 2, 3], "calls g": [4], "compares what f said": []}
+    seconds = {"calls g": 0.1, "compares what f said": 0.2}
+    f, g = (
+        {"id": name, "function": name, "inside": True, "first": at, "last": at} for name, at in (("f", 2), ("g", 4))
+    )
+    plan = planner({"path": str(path), "lines": lines, "seconds": seconds, "mutants": [f, g]})
+    assert plan(f) == ["calls g", "compares what f said"]
+    assert plan(g) == ["calls g"]
+    assert at_import((2, 2), lines) and not at_import((4, 4), lines)
