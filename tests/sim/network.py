@@ -30,9 +30,7 @@ LOOKS = frozenset(
 )
 """Calls by which the world is observed."""
 
-STORAGE_TIMEOUT_S = 5.0
 AZURE_TIMEOUT_S = 30.0
-MACHINE_TIMEOUT_S = 10.0
 LATEST_ARRIVAL_S = 50.0
 """When a request may arrive whose sender gave up on it (shared/hubs/removal.py, LATE_WRITES, is 60 s)."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -46,7 +46,6 @@ class Promise:
     name: str
     said_at_s: float
     wish: Goal | None = Goal.RUNNING
-    refusals: list[str] = field(default_factory=list)
 
 
 class People:
@@ -160,7 +159,6 @@ class People:
             case UserError(code="HubNotFound") if goal is Goal.DELETED:
                 promise.wish = goal  # the answer was lost, and by now the hub is gone
             case UserError():
-                promise.refusals.append(f"{name}: {answer.code}")
                 if goal is not None and promise.wish is None:
                     promise.wish = before
             case _:

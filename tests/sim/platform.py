@@ -1,6 +1,5 @@
 """What Azure Functions does: hosts that come and go, queue triggers with leases and poison, timers."""
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -262,7 +261,3 @@ class Platform:
 
 async def _fired(timer: Timer, app: App) -> None:
     await timer.fire(app)
-
-
-async def sleep_until(loop: asyncio.AbstractEventLoop, at_s: float) -> None:
-    await asyncio.sleep(max(0.0, at_s - loop.time()))
