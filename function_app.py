@@ -33,7 +33,7 @@ def get_app() -> "App":
     from shared.settings import Settings
 
     settings = Settings.from_env(os.environ)
-    log.install(literals=(settings.admin_token,))
+    log.install(literals=settings.secret_texts)
     return build_app(settings)
 
 

@@ -37,6 +37,9 @@ class App:
     outbox: ports.Outbox
     notices: ports.NoticeQueue
     sinks: Sequence[ports.Sink]
+    sink_store: ports.SinkStore
+    outbound: ports.Outbound
+    chat: ports.ChatStore
     hub_http: ports.HubHttp
     reach: ports.Reach
 
@@ -52,14 +55,19 @@ def build_app(settings: Settings) -> App:
     from shared.adapters.arm.operations import ArmLongOperations
     from shared.adapters.arm.probe import ArmProbe
     from shared.adapters.arm.shutdowns import ArmDailyShutdowns
-    from shared.adapters.console_sink import ConsoleSink
     from shared.adapters.entropy import SystemEntropy
     from shared.adapters.hub_api import JupyterHubApi
     from shared.adapters.hub_http import BrowserHubHttp
     from shared.adapters.keys import OpenSshKeyMaker
+    from shared.adapters.notify.console import ConsoleSink
+    from shared.adapters.notify.slack import SlackSink
+    from shared.adapters.notify.teams import TeamsSink
+    from shared.adapters.notify.webhooks import WebhookSink
+    from shared.adapters.outbound import GuardedOutbound
     from shared.adapters.reach import make_reach
     from shared.adapters.ssh.client import SshAgent
     from shared.adapters.storage.cache import TableCache
+    from shared.adapters.storage.chat import TableChatStore
     from shared.adapters.storage.client import StorageClients
     from shared.adapters.storage.due import TableDue
     from shared.adapters.storage.gate import TableGateRow
@@ -70,6 +78,7 @@ def build_app(settings: Settings) -> App:
     from shared.adapters.storage.notice_queue import StorageNoticeQueue
     from shared.adapters.storage.outbox import TableOutbox
     from shared.adapters.storage.secrets import SealedSecretStore
+    from shared.adapters.storage.sinks import TableSinkStore
     from shared.adapters.storage.tokens import TableTokenStore
     from shared.adapters.storage.work_queue import StorageWorkQueue
     from shared.hubs.gate import SharedGate
@@ -84,12 +93,21 @@ def build_app(settings: Settings) -> App:
     reach = make_reach(settings)
     row, probe = TableGateRow(storage), ArmProbe(arm)
     gate = SharedGate(row, probe, clock, entropy, cache, poll_scale=settings.poll_scale)
+    hubs, outbound = TableHubStore(storage), GuardedOutbound(settings)
+    sink_store = TableSinkStore(storage, clock, settings.seal_keys)
+    chat = TableChatStore(storage, clock, settings.seal_keys)
+    sinks = (
+        ConsoleSink(),
+        WebhookSink(sink_store, outbound, clock),
+        SlackSink(hubs=hubs, chat=chat, outbound=outbound, clock=clock, settings=settings),
+        TeamsSink(hubs=hubs, chat=chat, outbound=outbound, clock=clock, settings=settings),
+    )
     return App(
         settings=settings,
         clock=clock,
         entropy=entropy,
         keys=OpenSshKeyMaker(),
-        hubs=TableHubStore(storage),
+        hubs=hubs,
         index=TableHubIndex(storage),
         queue=StorageWorkQueue(storage),
         due=TableDue(storage),
@@ -107,7 +125,10 @@ def build_app(settings: Settings) -> App:
         catalog=RetailCatalog(arm, cache, settings, clock),
         outbox=TableOutbox(storage),
         notices=StorageNoticeQueue(storage),
-        sinks=(ConsoleSink(),),
+        sinks=sinks,
+        sink_store=sink_store,
+        outbound=outbound,
+        chat=chat,
         on_vm=SshAgent(reach),
         hub_api=JupyterHubApi(reach, settings),
         hub_http=BrowserHubHttp(reach, settings),

@@ -98,6 +98,54 @@ def _seal_keys(value: str) -> tuple[SealKey, ...]:
     return tuple(keys)
 
 
+def _tokens(value: str) -> tuple[str, ...]:
+    """Base64, as Teams shows them; no value in the error."""
+    parts = _list(value)
+    for number, part in enumerate(parts, start=1):
+        try:
+            raw = base64.b64decode(part, validate=True)
+        except binascii.Error:
+            raise ValueError(f"token {number} is not base64: copy it as Teams shows it") from None
+        if len(raw) < 16:
+            raise ValueError(f"token {number} is too short")
+    return parts
+
+
+def _webhooks(value: str) -> tuple[tuple[str, str], ...]:
+    """`name=https://...`, separated by white space: a URL may hold commas. No value in the error."""
+    found: dict[str, str] = {}
+    for part in value.split():
+        name, _, url = part.partition("=")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name) or not url.startswith("https://"):
+            raise ValueError("each is `<name>=https://...`, separated by spaces; names are a-z, 0-9 and -")
+        if name in found:
+            raise ValueError(f"'{name}' is there twice")
+        found[name] = url
+    return tuple(found.items())
+
+
+def _base_url(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?", value):
+        raise ValueError("must be a scheme and a host, as in https://hublet.example.org")
+    return value.rstrip("/")
+
+
+def _base_path(value: str) -> str:
+    if not re.fullmatch(r"https://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._-]+)*/?", value):
+        raise ValueError("must be an https address, as in https://slack.com/api")
+    return value.rstrip("/")
+
+
+def _zone(value: str) -> str:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, LookupError) as error:
+        raise ValueError("must be a time zone's name, as in Europe/Berlin") from error
+    return value
+
+
 def _one_of(*allowed: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if value not in allowed:
@@ -240,6 +288,51 @@ class Settings:
         "Whether each VM also has Azure's own daily shutdown shortly after its next scheduled stop, for the case that "
         "this app is down then.",
     )
+    public_url: str = _setting(
+        "HUBLET_PUBLIC_URL",
+        _base_url,
+        "",
+        "Where people reach this app, for links in chat messages: scheme and host. Empty = the host name Azure gave it "
+        "(WEBSITE_HOSTNAME).",
+    )
+    website_hostname: str = _setting("WEBSITE_HOSTNAME", _text, "", "Set by Azure: the app's own host name.")
+    time_zone: str = _setting(
+        "HUBLET_TIME_ZONE", _zone, "UTC", "The time zone of hours typed in a chat command that names none."
+    )
+    slack_signing_secret: str = _setting(
+        "HUBLET_SLACK_SIGNING_SECRET", _text, "", "Slack app's signing secret. Empty = no Slack."
+    )
+    slack_bot_token: str = _setting(
+        "HUBLET_SLACK_BOT_TOKEN",
+        _text,
+        "",
+        "Slack app's bot token (`xoxb-...`): one message that follows a hub, warnings with buttons. Empty = answers to "
+        "commands only, and four updates within 30 minutes of a command.",
+    )
+    slack_api: str = _setting(
+        "HUBLET_SLACK_API", _base_path, "https://slack.com/api", "Slack's Web API (or the pretended one)."
+    )
+    teams_security_tokens: tuple[str, ...] = _setting(
+        "HUBLET_TEAMS_SECURITY_TOKENS",
+        _tokens,
+        "",
+        "Security tokens of Teams outgoing webhooks, comma-separated: one per team. Empty = no commands from Teams.",
+    )
+    teams_webhooks: tuple[tuple[str, str], ...] = _setting(
+        "HUBLET_TEAMS_WEBHOOKS",
+        _webhooks,
+        "",
+        "Teams Workflows webhooks `<name>=<url>`, separated by spaces. Hubs made from Teams are told of in the first; "
+        "`notify.teamsWebhook` names another.",
+    )
+    sink_hosts: tuple[str, ...] = _setting(
+        "HUBLET_SINK_HOSTS",
+        _list,
+        "",
+        "Hosts (`host` or `host:port`) that may be sent to although their addresses are not public, or at another port "
+        "than 443.",
+    )
+    max_sinks_per_owner: int = _setting("HUBLET_MAX_SINKS_PER_OWNER", _positive, "10", "Web hooks one owner may have.")
     clock_offset_file: str = _setting(
         "HUBLET_CLOCK_OFFSET_FILE", _text, "", "File with seconds to add to the clock (simulated Azure only)."
     )
@@ -253,6 +346,17 @@ class Settings:
     poll_scale: float = _setting(
         "HUBLET_POLL_SCALE", _number, "1", "Divides the app's own poll intervals; above 1 only with a fast simulator."
     )
+
+    @property
+    def links_to(self) -> str:
+        """Scheme and host of links to this app, without a slash at the end; empty when nobody said it."""
+        return self.public_url or (f"https://{self.website_hostname}" if self.website_hostname else "")
+
+    @property
+    def secret_texts(self) -> tuple[str, ...]:
+        """Values that must stand in no log, whatever they look like."""
+        urls = tuple(url for _, url in self.teams_webhooks)
+        return (self.admin_token, self.slack_signing_secret, self.slack_bot_token, *self.teams_security_tokens, *urls)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":

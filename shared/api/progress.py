@@ -6,6 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NotRequired, TypedDict
 
+from shared.hubs import words
 from shared.hubs.model import PROVISION, Hub, StepName
 from shared.hubs.states import STABLE, Goal, HubState
 
@@ -32,22 +33,6 @@ STOP_TYPICAL_S = 40.0
 START_TYPICAL_S = 60.0
 LEAST_LEFT_S = 5.0
 """What takes longer than usual is still said to take this long."""
-
-_SAYS: Mapping[StepName, str] = MappingProxyType(
-    {
-        StepName.GROUP: "Making the resource group",
-        StepName.NETWORK: "Making the network and its firewall",
-        StepName.MACHINE: "Making the virtual machine",
-        StepName.ADDRESS: "Reading the public address",
-        StepName.BOOT: "Waiting for the machine to answer with its expected host key",
-        StepName.INSTALL: "Installing TLJH",
-        StepName.CONFIGURE: "Configuring TLJH and installing packages",
-        StepName.EXPOSE: "Opening the web ports",
-        StepName.HTTPS: "Getting a certificate",
-        StepName.ACCEPT: "Trying it out: a real login, a real server, a real notebook",
-        StepName.LOCK: "Locking the machine down",
-    }
-)
 
 
 class Progress(TypedDict):
@@ -101,11 +86,11 @@ def progress_of(hub: Hub, now: datetime) -> Progress:
     if hub.state is HubState.FAILED:
         said = hub.reason.message if hub.reason else "It failed."
         return Progress(stage=str(step), percent=percent, etaSeconds=None, message=said)
-    message = _SAYS[step]
+    message = words.STEPS[step]
     if step is StepName.INSTALL and hub.install.message:
         message = f"{message}: {hub.install.message}"
     if hub.state is HubState.ACCEPTED:
-        return Progress(stage="accepted", percent=0, etaSeconds=round(_ALL_S), message="Accepted and queued")
+        return Progress(stage="accepted", percent=0, etaSeconds=round(_ALL_S), message=words.STATES[hub.state])
     return Progress(stage=str(step), percent=percent, etaSeconds=round(max(1.0, _ALL_S - done_s)), message=message)
 
 

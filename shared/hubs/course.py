@@ -197,8 +197,9 @@ async def _run_step(visit: Visit, step: Step) -> Done | Wait:
         event, message = _MOVES[name]
         if event is HubEvent.VERIFIED:
             await _ready(visit, message)
-        else:
-            visit.move(event, message)
+            return outcome
+        visit.move(event, message)
+    visit.progress(f"'{name}' is done.")
     return outcome
 
 

@@ -49,10 +49,17 @@ class Principal:
 
     owner: str
     role: Role = Role.USER
+    via: str = ""
+    """How they came when it was not our API: `Slack`, `Teams`."""
 
     @property
     def is_admin(self) -> bool:
         return self.role is Role.ADMIN
+
+    @property
+    def actor(self) -> str:
+        """As a hub's history names them."""
+        return f"{self.owner} ({self.via})" if self.via else self.owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +124,8 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """Where the owner wants to be told. Stored; there are no chat sinks yet."""
+    """Where the owner wants to be told: a Slack channel's id, the name of a configured Teams webhook
+    (`HUBLET_TEAMS_WEBHOOKS`)."""
 
     slack_channel: str | None = None
     teams_webhook: str | None = None
@@ -413,6 +421,8 @@ class Hub:
     next_look_at: datetime | None = None
     event_seq: int = 0
     slot: WriteSlot | None = None
+    thread: str | None = None
+    """The chat conversation that steered it last (table `chat`); what happens to it is told there."""
     blocked_since: datetime | None = None
     """Since when it waits for Azure, or for its turn to write to it: nothing of its own."""
     etag: str | None = None

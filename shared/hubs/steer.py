@@ -34,6 +34,8 @@ class Request:
     request_id: str
     idempotency: IdempotencyRequest | None = None
     check: Callable[[Hub], Awaitable[None]] | None = None
+    thread: str | None = None
+    """The chat conversation in which it is asked: from here on the hub is talked about there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,8 +329,11 @@ async def _change(app: "App", hub: Hub, request: Request, apply: Apply) -> Answe
             hub = fresh
         if request.check is not None:
             await request.check(hub)
-        visit = Visit(app, hub, actor=request.principal.owner)
+        visit = Visit(app, hub, actor=request.principal.actor)
         changed = await apply(visit)
+        if changed and request.thread is not None:
+            visit.update(thread=request.thread)
+            visit.progress(f"{visit.actor} asked for it.")
         if not changed and request.idempotency is None:
             return Answered(hub, await _operation(app, hub))
         if request.idempotency is not None:

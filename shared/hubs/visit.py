@@ -136,6 +136,11 @@ class Visit:
             )
         )
 
+    def progress(self, message: str) -> None:
+        """For who follows the hub in a chat: one message there shows how far it is. Nobody follows = no notice."""
+        if self.hub.thread is not None or self.hub.spec.notify.slack_channel is not None:
+            self.notify("progress", message)
+
     def _append(
         self,
         kind: str,

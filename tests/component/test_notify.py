@@ -13,7 +13,7 @@ import pytest
 
 from functions import notify_queue
 from shared import log
-from shared.adapters.console_sink import ConsoleSink
+from shared.adapters.notify.console import ConsoleSink
 from shared.app import App
 from shared.errors import FatalError, RetryableError
 from shared.hubs.model import Notice

@@ -28,6 +28,7 @@ from tests.sim.trace import Trace
 from tests.support.builders import some_settings
 from tests.support.fake_arm import FakeCatalog, FakeLongOperations, FakeNetwork, FakeProbe, FakeShutdowns
 from tests.support.fake_chance import FakeEntropy, FakeKeyMaker
+from tests.support.fake_chat import FakeOutbound
 from tests.support.fake_cloud import FakeCloud
 from tests.support.fake_machine import FakeMachine, Script, failing
 from tests.support.fake_storage import FakeGateRow, FakeHubStore, FakeOutbox, FakeStorage, fake_storage
@@ -104,6 +105,7 @@ class World:
             "hub_api": SimHubApi(self.on_vm, self.machines),
             "hub_http": SimHubHttp(self.on_vm, self.machines),
             "reach": FakeReach(),
+            "outbound": FakeOutbound(self.storage.tape),
             "gate_row": FakeGateRow(self.storage.tape),
             "probe": FakeProbe(self.cloud),
         }

@@ -37,6 +37,7 @@ from shared.hubs.ports import (
     TokenRecord,
     UnreadableRow,
 )
+from tests.support.fake_chat import FakeChatStore, FakeSinkStore
 from tests.support.tape import Tape
 
 
@@ -667,7 +668,10 @@ class FakeIdentity:
         return self.deployment_id
 
 
-PORTS = ("hubs", "index", "queue", "due", "logs", "secrets", "tokens", "cache", "identity", "outbox", "notices")
+PORTS = (
+    *("hubs", "index", "queue", "due", "logs", "secrets", "tokens", "cache", "identity", "outbox", "notices"),
+    *("sink_store", "chat"),
+)
 
 
 @dataclass(frozen=True)
@@ -686,6 +690,8 @@ class FakeStorage:
     identity: FakeIdentity
     outbox: FakeOutbox
     notices: FakeNoticeQueue
+    sink_store: FakeSinkStore
+    chat: FakeChatStore
 
     def ports(self) -> Mapping[str, object]:
         """The fields of `App` that these fakes fill."""
@@ -709,4 +715,6 @@ def fake_storage(clock: Clock, tape: Tape | None = None, *, through_json: bool =
         identity=FakeIdentity(),
         outbox=FakeOutbox(hubs, tape),
         notices=FakeNoticeQueue(clock, tape),
+        sink_store=FakeSinkStore(tape),
+        chat=FakeChatStore(clock, tape),
     )

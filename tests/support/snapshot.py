@@ -10,7 +10,7 @@ from tests.support.world import World
 PORTS = (
     *("hubs", "index", "queue", "due", "logs", "secrets", "tokens", "cache", "identity", "outbox", "notices"),
     *("groups", "network", "compute", "operations", "shutdowns", "catalog", "on_vm", "hub_api", "hub_http", "reach"),
-    "gate",
+    *("gate", "sink_store", "chat", "outbound"),
 )
 
 

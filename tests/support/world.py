@@ -1,13 +1,13 @@
 """A whole deployment in virtual time: the real domain code over fakes with memory, driven by queue and timer."""
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from shared.app import App
-from shared.errors import RetryableError
+from shared.errors import HubletError, RetryableError
 from shared.hubs import commands, steer
 from shared.hubs.audit import audit
 from shared.hubs.gate import SharedGate
@@ -34,6 +34,7 @@ from tests.support.fake_arm import (
     FakeShutdowns,
 )
 from tests.support.fake_chance import FakeEntropy, FakeKeyMaker
+from tests.support.fake_chat import FakeOutbound
 from tests.support.fake_storage import FakeGateRow, Queued, fake_storage
 from tests.support.fake_vm import FakeHubApi, FakeHubHttp, FakeOnVm, FakeReach
 from tests.support.tape import Crash
@@ -92,8 +93,14 @@ class MemorySink:
     def __init__(self) -> None:
         self.notices: list[Notice] = []
 
-    async def deliver(self, notice: Notice) -> None:
+    async def targets(self, notice: Notice) -> Sequence[str]:
+        return ("",)
+
+    async def deliver(self, notice: Notice, target: str) -> None:
         self.notices.append(notice)
+
+    async def gave_up(self, notice: Notice, target: str, error: HubletError) -> None:
+        """Never asked: it takes everything."""
 
     def of(self, kind: str) -> list[Notice]:
         """Those of one type, named without prefix and version."""
@@ -134,6 +141,7 @@ class World:
         self.people = FakeHubApi(self.on_vm)
         self.people.reachable = self._machine_runs
         self.told = MemorySink()
+        self.outbound = FakeOutbound(self.storage.tape)
         self.lease_s = lease_s
         self.crashes: list[str] = []
         self.delivered = 0
@@ -151,6 +159,7 @@ class World:
             "hub_api": self.people,
             "hub_http": self.hub_http,
             "reach": FakeReach(),
+            "outbound": self.outbound,
             "row": self.gate_row,
             "probe": FakeProbe(self.cloud),
         }

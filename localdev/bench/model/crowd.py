@@ -21,7 +21,7 @@ from localdev.azuresim.throttle import ARM_LIMITS, TokenBucket
 from localdev.bench.model.host import longest_poll
 from localdev.bench.model.loop import LoopClock
 from localdev.host.backoff import PollingBackoff
-from shared.adapters.console_sink import ConsoleSink
+from shared.adapters.notify.console import ConsoleSink
 from shared.app import App
 from shared.errors import HubletError, RetryableError
 from shared.hubs.commands import create_hub
@@ -46,6 +46,7 @@ from tests.support.fake_arm import (
     FakeShutdowns,
 )
 from tests.support.fake_chance import FakeEntropy, FakeKeyMaker
+from tests.support.fake_chat import FakeOutbound
 from tests.support.fake_machine import FakeMachine
 from tests.support.fake_storage import FakeGateRow, fake_storage
 from tests.support.fake_vm import FakeHubApi, FakeHubHttp, FakeOnVm, FakeReach
@@ -201,6 +202,7 @@ class Crowd:
             hub_api=FakeHubApi(self._on_vm),
             hub_http=_HubHttp(self._on_vm, self._addresses),
             reach=FakeReach(),
+            outbound=FakeOutbound(),
             sinks=(ConsoleSink(),),
             **ports,
         )

@@ -11,7 +11,7 @@ from localdev.bench.model.machine import ModelHubHttp, ModelOnVm, Nature
 from localdev.bench.model.storage import Bill, counted, counted_storage
 from localdev.bench.model.timeline import Gap, Timeline
 from shared.adapters.arm.probe import ArmProbe
-from shared.adapters.console_sink import ConsoleSink
+from shared.adapters.notify.console import ConsoleSink
 from shared.app import App
 from shared.hubs.commands import create_hub
 from shared.hubs.gate import SharedGate
@@ -21,6 +21,7 @@ from shared.hubs.states import HubState
 from shared.hubs.steer import Request, delete_hub
 from tests.support.builders import a_spec
 from tests.support.fake_chance import FakeEntropy, FakeKeyMaker
+from tests.support.fake_chat import FakeOutbound
 from tests.support.fake_storage import FakeCache, FakeGateRow, FakeStorage
 from tests.support.fake_vm import FakeHubApi, FakeReach
 from tests.support.world import ASK_AZURE
@@ -85,6 +86,7 @@ class Model:
             sinks=(ConsoleSink(),),
             hub_http=ModelHubHttp(on_vm, clock, nature, timeline),
             reach=FakeReach(),
+            outbound=FakeOutbound(),
             **azure,
             **ports,
         )

@@ -124,17 +124,52 @@ class HubStore(Protocol):
         ...
 
 
-class Outbox(Protocol):
-    """Rows `outbox!<hub id>!<seq>`: written with the change they tell of, removed when they were delivered."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How far one target of one notice is. `next_at`: when it is asked (again); None = it is done with, well or not."""
 
-    async def get(self, owner: str, hub_id: str, seq: int) -> Notice | None: ...
+    tries: int = 0
+    next_at: datetime | None = None
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A notice in the outbox. `deliveries` by target (`<sink>` or `<sink>:<target>`); None = nobody looked yet whom
+    it is for. `carried` is storage's own, as a hub's."""
+
+    notice: Notice
+    deliveries: Mapping[str, Delivery] | None = None
+    etag: str | None = None
+    carried: object = field(default=None, repr=False)
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When the first target is to be asked; None = all are done with. Nobody looked yet: when it was made."""
+        if self.deliveries is None:
+            return self.notice.at
+        return min((one.next_at for one in self.deliveries.values() if one.next_at is not None), default=None)
+
+
+class Outbox(Protocol):
+    """Rows `outbox!<hub id>!<seq>`: written with the change they tell of, removed when every target is done with."""
+
+    async def get(self, owner: str, hub_id: str, seq: int) -> Pending | None: ...
+    async def save(self, pending: Pending) -> Pending:
+        """Replaces by ETag. Raises ConcurrentUpdate, also when it was removed meanwhile."""
+        ...
+
+    async def put(self, pending: Pending) -> bool:
+        """Inserts one again that was removed (redelivery). False = one of that number is there; it is left as it is."""
+        ...
+
     async def done(self, owner: str, hub_id: str, seq: int) -> None:
         """Removes it; absent is fine."""
         ...
 
-    async def older_than(self, moment: datetime) -> Sequence[Notice]:
-        """Notices written before `moment` that are still there, of all owners: a scan of the table, for the hourly
-        audit only. Those that cannot be read are left out, with an error in the log."""
+    async def older_than(self, moment: datetime) -> Sequence[Pending]:
+        """Those that should have been looked at before `moment` (`next_at`), of all owners: a scan of the table, for
+        the hourly audit only. Those that cannot be read are left out, with an error in the log."""
         ...
 
 
@@ -155,15 +190,6 @@ class NoticeQueue(Protocol):
     async def put_back(self, text: str, *, delay_s: float, life_s: float) -> None:
         """As `WorkQueue.put_back`."""
         ...
-
-
-class Sink(Protocol):
-    """Where notices go. Raises RetryableError to be asked again later, `SinkGone` (shared/hubs/notify.py) never to be
-    asked again. It has a time limit, and may be given the same notice twice."""
-
-    name: str
-
-    async def deliver(self, notice: Notice) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

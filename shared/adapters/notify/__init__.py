@@ -1,0 +1,1 @@
+"""Sinks: the log, owners' web hooks, Slack, Teams."""

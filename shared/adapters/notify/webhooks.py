@@ -1,0 +1,26 @@
+"""Owners' web hooks."""
+
+from collections.abc import Sequence
+
+from shared.clock import Clock
+from shared.errors import HubletError
+from shared.hubs.model import Notice
+from shared.hubs.ports import Outbound, SinkStore
+
+
+class WebhookSink:
+    """`Sink`."""
+
+    name = "webhook"
+
+    def __init__(self, store: SinkStore, outbound: Outbound, clock: Clock) -> None:
+        self._stub = True
+
+    async def targets(self, notice: Notice) -> Sequence[str]:
+        return ()
+
+    async def deliver(self, notice: Notice, target: str) -> None:
+        raise NotImplementedError
+
+    async def gave_up(self, notice: Notice, target: str, error: HubletError) -> None:
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Chat: commands typed there, and what is said there."""

@@ -1,0 +1,216 @@
+"""Fakes with a memory of what chat and web hooks need: links, conversations, sights, sinks, other people's servers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import count
+
+from shared.clock import Clock
+from shared.errors import ConcurrentUpdate, UserError
+from shared.hubs.ports import (
+    Answered,
+    ChatLink,
+    ChatUser,
+    FailedDelivery,
+    LinkCode,
+    SinkExists,
+    SinkRecord,
+    Thread,
+)
+from tests.support.tape import Tape
+
+
+class FakeChatStore:
+    """`ChatStore` in memory, without the cache."""
+
+    def __init__(self, clock: Clock, tape: Tape | None = None) -> None:
+        self.tape = tape or Tape()
+        self._clock = clock
+        self.rows_of_links: dict[str, ChatLink] = {}
+        self.sights: dict[str, datetime] = {}
+        self.codes: dict[str, LinkCode] = {}
+        self.threads: dict[str, Thread] = {}
+        self.saved_at: dict[str, datetime] = {}
+        self._etags = count(1)
+
+    async def link(self, user: ChatUser) -> ChatLink | None:
+        self.tape.begin("chat.link")
+        return self.rows_of_links.get(user.id)
+
+    async def links(self, owner: str | None = None) -> Sequence[ChatLink]:
+        self.tape.begin("chat.links")
+        return [link for _, link in sorted(self.rows_of_links.items()) if owner in (None, link.owner)]
+
+    async def save_link(self, link: ChatLink) -> None:
+        self.tape.begin("chat.save_link")
+        self.rows_of_links[link.user.id] = link
+        self.tape.wrote("chat.save_link")
+
+    async def remove_link(self, user: ChatUser) -> bool:
+        self.tape.begin("chat.remove_link")
+        if self.rows_of_links.pop(user.id, None) is None:
+            return False
+        self.tape.wrote("chat.remove_link")
+        return True
+
+    async def first_sight(self, key: str, now: datetime) -> bool:
+        self.tape.begin("chat.first_sight")
+        if key in self.sights:
+            return False
+        self.sights[key] = now
+        self.tape.wrote("chat.first_sight")
+        return True
+
+    async def put_code(self, code_sha256: str, code: LinkCode) -> None:
+        self.tape.begin("chat.put_code")
+        self.codes[code_sha256] = code
+        self.tape.wrote("chat.put_code")
+
+    async def take_code(self, code_sha256: str, now: datetime) -> LinkCode | None:
+        self.tape.begin("chat.take_code")
+        code = self.codes.pop(code_sha256, None)
+        if code is None:
+            return None
+        self.tape.wrote("chat.take_code")
+        return code if now < code.expires_at else None
+
+    async def thread(self, thread_id: str) -> Thread | None:
+        self.tape.begin("chat.thread")
+        return self.threads.get(thread_id)
+
+    async def create_thread(self, thread: Thread) -> Thread:
+        self.tape.begin("chat.create_thread")
+        if thread.id not in self.threads:
+            self._store(thread)
+            self.tape.wrote("chat.create_thread")
+        return self.threads[thread.id]
+
+    async def save_thread(self, thread: Thread) -> Thread:
+        self.tape.begin("chat.save_thread")
+        stored = self.threads.get(thread.id)
+        if stored is None or stored.etag != thread.etag:
+            raise ConcurrentUpdate(f"Thread {thread.id}")
+        self._store(thread)
+        self.tape.wrote("chat.save_thread")
+        return self.threads[thread.id]
+
+    async def forget_old(self, now: datetime) -> int:
+        self.tape.begin("chat.forget_old")
+        old_sights = [key for key, at in self.sights.items() if at < now - timedelta(days=2)]
+        old_codes = [key for key, code in self.codes.items() if code.expires_at <= now]
+        old_threads = [key for key, at in self.saved_at.items() if at < now - timedelta(days=100)]
+        for key in old_sights:
+            del self.sights[key]
+        for key in old_codes:
+            del self.codes[key]
+        for key in old_threads:
+            del self.threads[key], self.saved_at[key]
+        return len(old_sights) + len(old_codes) + len(old_threads)
+
+    def _store(self, thread: Thread) -> None:
+        self.threads[thread.id] = replace(thread, etag=f'W/"thread-{next(self._etags)}"')
+        self.saved_at[thread.id] = self._clock.now()
+
+
+class FakeSinkStore:
+    """`SinkStore` in memory, without the cache."""
+
+    def __init__(self, tape: Tape | None = None) -> None:
+        self.tape = tape or Tape()
+        self.records: dict[tuple[str, str], SinkRecord] = {}
+        self.failures: dict[tuple[str, str, str], FailedDelivery] = {}
+        self._etags = count(1)
+
+    async def create(self, record: SinkRecord) -> SinkRecord:
+        self.tape.begin("sinks.create")
+        if (record.owner, record.id) in self.records:
+            raise SinkExists(record.id)
+        self._store(record)
+        self.tape.wrote("sinks.create")
+        return self.records[record.owner, record.id]
+
+    async def get(self, owner: str, sink_id: str) -> SinkRecord | None:
+        self.tape.begin("sinks.get")
+        return self.records.get((owner, sink_id))
+
+    async def list(self, owner: str) -> Sequence[SinkRecord]:
+        self.tape.begin("sinks.list")
+        return [record for (of, _), record in sorted(self.records.items()) if of == owner]
+
+    async def hearing(self, owner: str) -> Sequence[SinkRecord]:
+        self.tape.begin("sinks.hearing")
+        return [record for (of, _), record in sorted(self.records.items()) if of == owner or record.everybody]
+
+    async def save(self, record: SinkRecord) -> SinkRecord:
+        self.tape.begin("sinks.save")
+        stored = self.records.get((record.owner, record.id))
+        if stored is None or stored.etag != record.etag:
+            raise ConcurrentUpdate(f"Sink {record.id}")
+        self._store(record)
+        self.tape.wrote("sinks.save")
+        return self.records[record.owner, record.id]
+
+    async def remove(self, owner: str, sink_id: str) -> bool:
+        self.tape.begin("sinks.remove")
+        if self.records.pop((owner, sink_id), None) is None:
+            return False
+        for key in [key for key in self.failures if key[:2] == (owner, sink_id)]:
+            del self.failures[key]
+        self.tape.wrote("sinks.remove")
+        return True
+
+    async def add_failed(self, owner: str, failed: FailedDelivery) -> None:
+        self.tape.begin("sinks.add_failed")
+        self.failures[owner, failed.sink_id, failed.notice.id] = failed
+        self.tape.wrote("sinks.add_failed")
+
+    async def failed(self, owner: str, sink_id: str) -> Sequence[FailedDelivery]:
+        self.tape.begin("sinks.failed")
+        mine = [failed for key, failed in self.failures.items() if key[:2] == (owner, sink_id)]
+        return sorted(mine, key=lambda failed: (failed.failed_at, failed.notice.id))[:1000]
+
+    async def remove_failed(self, owner: str, sink_id: str, notice_id: str) -> None:
+        self.tape.begin("sinks.remove_failed")
+        if self.failures.pop((owner, sink_id, notice_id), None) is not None:
+            self.tape.wrote("sinks.remove_failed")
+
+    async def forget_old(self, now: datetime) -> int:
+        self.tape.begin("sinks.forget_old")
+        old = [key for key, failed in self.failures.items() if failed.failed_at < now - timedelta(days=30)]
+        for key in old:
+            del self.failures[key]
+        return len(old)
+
+    def _store(self, record: SinkRecord) -> None:
+        self.records[record.owner, record.id] = replace(record, etag=f'W/"sink-{next(self._etags)}"')
+
+
+@dataclass(frozen=True)
+class Posted:
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class FakeOutbound:
+    """`Outbound` to servers that a test plays: `answer` is asked for each request and may raise. 200 without one.
+
+    `check` refuses only what is not https."""
+
+    def __init__(self, tape: Tape | None = None) -> None:
+        self.tape = tape or Tape()
+        self.posted: list[Posted] = []
+        self.answer: Callable[[Posted], Answered] = lambda _: Answered(200, b'{"ok":true}')
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, limit_s: float = 8.0) -> Answered:
+        self.tape.begin("outbound.post")
+        self.check(url)
+        sent = Posted(url, body, dict(headers))
+        self.posted.append(sent)
+        answered = self.answer(sent)
+        self.tape.wrote("outbound.post")
+        return answered
+
+    def check(self, url: str) -> None:
+        if not url.startswith("https://"):
+            raise UserError("AddressNotAllowed", "Only https addresses are sent to.")
