@@ -31,7 +31,7 @@ class FakeChatStore:
         self.codes: dict[str, LinkCode] = {}
         self.threads: dict[str, Thread] = {}
         self.saved_at: dict[str, datetime] = {}
-        self._etags = count(1)
+        self._writes = 0
 
     async def link(self, user: ChatUser) -> ChatLink | None:
         self.tape.begin("chat.link")
@@ -88,7 +88,7 @@ class FakeChatStore:
     async def save_thread(self, thread: Thread) -> Thread:
         self.tape.begin("chat.save_thread")
         stored = self.threads.get(thread.id)
-        if stored is None or stored.etag != thread.etag:
+        if stored is None or thread.etag is None or stored.etag != thread.etag:
             raise ConcurrentUpdate(f"Thread {thread.id}")
         self._store(thread)
         self.tape.wrote("chat.save_thread")
@@ -97,7 +97,7 @@ class FakeChatStore:
     async def forget_old(self, now: datetime) -> int:
         self.tape.begin("chat.forget_old")
         old_sights = [key for key, at in self.sights.items() if at < now - timedelta(days=2)]
-        old_codes = [key for key, code in self.codes.items() if code.expires_at <= now]
+        old_codes = [key for key, code in self.codes.items() if code.expires_at < now]
         old_threads = [key for key, at in self.saved_at.items() if at < now - timedelta(days=100)]
         for key in old_sights:
             del self.sights[key]
@@ -108,7 +108,8 @@ class FakeChatStore:
         return len(old_sights) + len(old_codes) + len(old_threads)
 
     def _store(self, thread: Thread) -> None:
-        self.threads[thread.id] = replace(thread, etag=f'W/"thread-{next(self._etags)}"')
+        self._writes += 1
+        self.threads[thread.id] = replace(thread, etag=f'W/"thread-{self._writes}"')
         self.saved_at[thread.id] = self._clock.now()
 
 

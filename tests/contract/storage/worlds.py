@@ -10,6 +10,7 @@ from azure.data.tables import UpdateMode
 from shared.adapters.entropy import SystemEntropy
 from shared.adapters.storage import keys
 from shared.adapters.storage.cache import TableCache
+from shared.adapters.storage.chat import TableChatStore
 from shared.adapters.storage.client import StorageClients, TransportObserver
 from shared.adapters.storage.due import TableDue
 from shared.adapters.storage.hub_table import TableHubStore
@@ -48,6 +49,7 @@ class World:
     identity: ports.DeploymentIdentity
     outbox: ports.Outbox
     notices: ports.NoticeQueue
+    chat: ports.ChatStore
     received: Callable[[], Awaitable[list[Message | DueBatch]]]
     told: Callable[[], Awaitable[list[ports.NoticeRef]]]
     received_texts: Callable[[], Awaitable[list[str]]]
@@ -84,6 +86,7 @@ def fake_world() -> World:
         identity=storage.identity,
         outbox=storage.outbox,
         notices=storage.notices,
+        chat=storage.chat,
         received=received,
         told=told,
         received_texts=lambda: texts_of(storage.queue),
@@ -139,6 +142,7 @@ def real_world(storage: StorageClients) -> World:
         identity=StoredDeploymentIdentity(storage, SystemEntropy()),
         outbox=TableOutbox(storage),
         notices=StorageNoticeQueue(storage),
+        chat=TableChatStore(storage, clock, settings.seal_keys),
         received=received,
         told=told,
         received_texts=lambda: _received(storage, QUEUE),
