@@ -23,7 +23,7 @@ PLATFORMS = {"slack": "Slack", "teams": "Teams"}
 """Their names as a hub's history has them."""
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Base32 without I, L, O and U (https://www.crockford.com/base32.html): nothing in it is mistaken for something else."""
+"""Base32 without I, L, O and U (https://www.crockford.com/base32.html): nothing in it is mistaken for another."""
 
 _CODE_LENGTH = 10
 """50 bits: at a thousand guesses a second, of which our limits allow none, 15 minutes find one code in 10^9."""

@@ -107,7 +107,7 @@ class TableChatStore:
 
     # ---- what was seen ----
     async def first_sight(self, key: str, now: datetime) -> bool:
-        """One insert. When its answer is lost, RetryableError: it may be stored, and then no later call is the first."""
+        """One insert. Its answer is lost = RetryableError: it may be stored, and then no later call is the first."""
         digest = keys.hashed(key)
         row = {"PartitionKey": _SEEN + digest[:2], "RowKey": digest, "at": keys.timestamp(now)}
         try:
