@@ -42,6 +42,35 @@ EXAMPLES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "not tonight": {"skipNextStop": True},
         },
         "Nothing": {"nothing": {}},
+        "ChatLinkRequest": {
+            "your own account, by the code it was shown": {"code": "7QK2MXA9RT"},
+            "a colleague's, as an admin": {
+                "platform": "slack",
+                "team": "T1DC2JH3J",
+                "user": "U2CERLKJA",
+                "owner": "ada",
+            },
+        },
+        "SlackCommand": {
+            "/hub status": {
+                "team_id": "T1DC2JH3J",
+                "channel_id": "C024BE91L",
+                "user_id": "U2CERLKJA",
+                "command": "/hub",
+                "text": "status",
+                "response_url": "https://hooks.slack.com/commands/T1DC2JH3J/1/x",
+            }
+        },
+        "SlackInteraction": {"a button": {"payload": '{"type":"block_actions"}'}},
+        "TeamsActivity": {
+            "a mention": {
+                "type": "message",
+                "timestamp": "2026-03-02T09:30:00.000Z",
+                "text": "<at>Hublet</at> status",
+                "from": {"aadObjectId": "11111111-2222-4333-8444-555555555555"},
+                "conversation": {"id": "19:abc@thread.tacv2", "tenantId": "66666666-7777-4888-8999-000000000000"},
+            }
+        },
         "TokenRequest": {"a token for a colleague": {"owner": "ada", "name": "laptop"}},
     }
 )

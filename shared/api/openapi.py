@@ -42,6 +42,7 @@ _PATH_PARAMETERS: Mapping[str, tuple[str, dict[str, object]]] = {
     "hubs": ("The hub's name, or its id.", {"type": "string", "minLength": 1}),
     "operations": ("The operation's id.", {"type": "string", "minLength": 1}),
     "tokens": ("The token's id.", {"type": "string", "minLength": 1}),
+    "chat": ("The link's id.", {"type": "string", "minLength": 1}),
 }
 
 
@@ -166,6 +167,8 @@ def _headers(names: Sequence[str]) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     from pydantic import TypeAdapter
 
+    from shared.api.chat_link_request import ChatLinkRequest
+    from shared.api.chat_link_view import ChatLinkView
     from shared.api.cost_view import CostDetail
     from shared.api.estimates import EstimateView, SizeView
     from shared.api.hub_patch import HubPatch
@@ -182,6 +185,7 @@ def _schemas() -> dict[str, Any]:
         "ExtendRequest": ExtendRequest,
         "Nothing": Nothing,
         "TokenRequest": TokenRequest,
+        "ChatLinkRequest": ChatLinkRequest,
         "Hub": HubView,
         "CostDetail": CostDetail,
         "Event": EventView,
@@ -189,6 +193,7 @@ def _schemas() -> dict[str, Any]:
         "Estimate": EstimateView,
         "Size": SizeView,
         "Token": TokenView,
+        "ChatLink": ChatLinkView,
         "IssuedToken": IssuedTokenView,
         "AdminPassword": AdminPasswordView,
         "Mistake": MistakeView,
@@ -198,13 +203,32 @@ def _schemas() -> dict[str, Any]:
         schema = TypeAdapter(kind).json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[name] = {**schema, "title": name}
-    for name in ("Hub", "Event", "Token"):
+    for name in ("Hub", "Event", "Token", "ChatLink"):
         schemas[f"{name}List"] = _page_of(name)
     schemas["SizeList"] = {**_page_of("Size"), "required": ["value"]}
     schemas["Health"] = _object({"status": {"type": "string"}}, ["status"])
     schemas["OpenApi"] = {"type": "object"}
+    schemas |= _chat()
     schemas["Problem"] = _problem()
     return schemas
+
+
+def _chat() -> dict[str, Any]:
+    """What the platforms send and take: their formats, of which only what is read here is named."""
+    text: dict[str, Any] = {"type": "string"}
+    anything: dict[str, Any] = {"type": "object"}
+    return {
+        "SlackCommand": _object(
+            dict.fromkeys(("team_id", "channel_id", "user_id", "command", "text", "response_url"), text),
+            ["team_id", "channel_id", "user_id"],
+        ),
+        "SlackInteraction": _object({"payload": text}, ["payload"]),
+        "TeamsActivity": _object(
+            {"type": text, "timestamp": text, "text": text, "from": anything, "conversation": anything},
+            ["type", "timestamp"],
+        ),
+        "ChatMessage": anything,
+    }
 
 
 def _page_of(name: str) -> dict[str, Any]:

@@ -51,8 +51,18 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "UnsupportedMediaType": _never(
             415, "The body has another type or encoding", "Send `Content-Type: application/json` in UTF-8."
         ),
+        "InvalidForm": _never(
+            400,
+            "The body is not the form that is expected",
+            "Send a URL-encoded form in UTF-8, as Slack does.",
+        ),
         # ---- who asks
         "Unauthorized": _never(401, "No valid token was sent", "Send `Authorization: Bearer <your API token>`."),
+        "BadSignature": _never(
+            401,
+            "The request is not signed as it must be",
+            "Compare the platform's signing secret or security token with this service's settings, and clocks.",
+        ),
         "Forbidden": _never(403, "This is for admins", "Ask whoever runs this service."),
         # ---- what is not there
         "RouteNotFound": _never(404, "There is no such route", "GET /api/openapi.json lists every route."),
@@ -60,6 +70,17 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "HubNotFound": _never(404, "There is no such hub", "GET /api/hubs lists the hubs you may see."),
         "OperationNotFound": _never(404, "There is no such operation", "Operations are kept for 30 days."),
         "TokenNotFound": _never(404, "There is no such token", "GET /api/tokens lists all tokens."),
+        "ChatNotConfigured": _never(
+            404,
+            "This chat is not set up here",
+            "Ask whoever runs this service to set HUBLET_SLACK_SIGNING_SECRET or HUBLET_TEAMS_SECURITY_TOKENS.",
+        ),
+        "LinkCodeUnknown": _never(
+            404,
+            "There is no such code",
+            "Write `/hub link` in the chat: it shows a new one, good for 15 minutes, once.",
+        ),
+        "LinkNotFound": _never(404, "There is no such link", "GET /api/chat/links lists the links you may see."),
         # ---- what cannot be done now
         "HubAlreadyExists": _never(
             409, "The name is taken", "Choose another name, or leave `name` out to get a free one."

@@ -329,6 +329,72 @@ SIZES = Route(
     answers=MappingProxyType({200: Answer("The sizes.", "SizeList")}),
     codes=("NoCapacity",),
 )
+FORM = "application/x-www-form-urlencoded"
+
+_CHAT = ("BadSignature", "ChatNotConfigured", "ServiceMisconfigured")
+"""Chat requests are anonymous routes: their signature is their authentication."""
+
+CHAT_SLACK_COMMAND = Route(
+    method="POST",
+    path="chat/slack/command",
+    name="chat_slack_command",
+    summary="Slack's slash command. Signed by Slack; delivered twice, it is done once.",
+    access=Access.ANONYMOUS,
+    body="SlackCommand",
+    body_required=True,
+    body_types=(FORM,),
+    answers=MappingProxyType({200: Answer("What is shown in Slack; empty = it was seen before.", "ChatMessage")}),
+    codes=(*_CHAT, "InvalidForm"),
+)
+CHAT_SLACK_INTERACTION = Route(
+    method="POST",
+    path="chat/slack/interaction",
+    name="chat_slack_interaction",
+    summary="A button pressed in Slack. Signed by Slack; what came of it is posted to Slack.",
+    access=Access.ANONYMOUS,
+    body="SlackInteraction",
+    body_required=True,
+    body_types=(FORM,),
+    answers=MappingProxyType({200: Answer("Taken; always empty.", "ChatMessage")}),
+    codes=(*_CHAT, "InvalidForm"),
+)
+CHAT_TEAMS = Route(
+    method="POST",
+    path="chat/teams",
+    name="chat_teams",
+    summary="A mention in a Teams channel. Signed by Teams; delivered twice, it is done once.",
+    access=Access.ANONYMOUS,
+    body="TeamsActivity",
+    body_required=True,
+    answers=MappingProxyType({200: Answer("What is shown in Teams.", "ChatMessage")}),
+    codes=_CHAT,
+)
+CHAT_LINK_CREATE = Route(
+    method="POST",
+    path="chat/links",
+    name="chat_link_create",
+    summary="Link a chat account to an owner: your own by the code it was shown, anybody's as an admin.",
+    body="ChatLinkRequest",
+    body_required=True,
+    answers=MappingProxyType({201: Answer("The link.", "ChatLink", headers=("Location",))}),
+    codes=("InvalidRequest", "PrivateKeySent", "Forbidden", "LinkCodeUnknown"),
+)
+CHAT_LINK_LIST = Route(
+    method="GET",
+    path="chat/links",
+    name="chat_link_list",
+    summary="Your chat accounts; for admins everybody's.",
+    query=(_TOP, _SKIP),
+    answers=MappingProxyType({200: Answer("One page of links.", "ChatLinkList")}),
+)
+CHAT_LINK_DELETE = Route(
+    method="DELETE",
+    path="chat/links/{id}",
+    name="chat_link_delete",
+    summary="Unlink a chat account. Other processes notice within 60 s.",
+    answers=MappingProxyType({204: Answer("Unlinked.")}),
+    codes=("LinkNotFound",),
+)
 HEALTHZ = Route(
     method="GET",
     path="healthz",
@@ -376,6 +442,12 @@ ROUTES: tuple[Route, ...] = (
     TOKEN_DELETE,
     ESTIMATE,
     SIZES,
+    CHAT_SLACK_COMMAND,
+    CHAT_SLACK_INTERACTION,
+    CHAT_TEAMS,
+    CHAT_LINK_CREATE,
+    CHAT_LINK_LIST,
+    CHAT_LINK_DELETE,
     HEALTHZ,
     READYZ,
     OPENAPI,

@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import azure.functions as func
 
-from functions import catalog_http, hubs_http, meta_http, operations_http, tokens_http
+from functions import catalog_http, chat_http, hubs_http, meta_http, operations_http, tokens_http
 from localdev.host.routes import Template, split_path
+from shared.api.chat_parts import Parts
 from shared.api.http import Edge
 from shared.api.prefer import Waits
 from shared.api.prices import PriceMemo
@@ -48,7 +49,14 @@ class Answer:
 class Api:
     """The HTTP functions over one world. Time passes only when a handler sleeps; `while_waiting` runs at each sleep."""
 
-    def __init__(self, world: World, *, app: Callable[[], App] | None = None, max_waits: int = 8) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        app: Callable[[], App] | None = None,
+        max_waits: int = 8,
+        chat: Callable[[], Parts] | None = None,
+    ) -> None:
         self.world = world
         self.while_waiting: list[Callable[[], Awaitable[None] | None]] = []
         self.sleeps = 0
@@ -56,6 +64,7 @@ class Api:
         functions = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
         for module in MODULES:
             functions.register_functions(module.blueprint(edge))
+        functions.register_functions(chat_http.blueprint(edge, chat) if chat else chat_http.blueprint(edge))
         self._functions = []
         for function in sorted(functions.get_functions(), key=lambda function: str(function.get_function_name())):
             trigger = json.loads(function.get_raw_bindings()[0])

@@ -3,11 +3,14 @@
 import ast
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import jsonschema_rs
 import pytest
 
 from shared.api import openapi
+from shared.api.chat_form import read_form
+from shared.api.chat_link_request import parse_chat_link_request
 from shared.api.examples import EXAMPLES
 from shared.api.hub_patch import parse_hub_patch
 from shared.api.hub_request import parse_hub_request
@@ -15,6 +18,7 @@ from shared.api.problems import CODES, MISTAKES
 from shared.api.routes import HUB_LIST, ROUTES, Access, allowed_methods
 from shared.api.steer_request import parse_extend
 from shared.api.token_request import parse_token_request
+from shared.chat.signatures import teams_fresh
 from shared.hubs.states import HubState
 from tests.support.builders import a_ready_hub, a_schedule, a_spec, some_settings
 from tests.support.clock import MONDAY_MORNING
@@ -34,7 +38,8 @@ def test_every_route_has_listed_codes_answers_and_a_place_in_the_description(rou
     operation = openapi.document()["paths"][f"/api/{route.path}"][route.method.lower()]
     assert operation["operationId"] == route.name
     assert (operation.get("security") == []) == (route.access is Access.ANONYMOUS)
-    assert ("401" in operation["responses"]) == (route.access is not Access.ANONYMOUS or route.name == "meta_readyz")
+    asks_who = route.access is not Access.ANONYMOUS or route.name == "meta_readyz" or "BadSignature" in route.codes
+    assert ("401" in operation["responses"]) == asks_who
     assert set(operation["responses"]) >= {str(status) for status in route.answers}
     assert not (route.secret and "Idempotency-Key" in route.request_headers)
 
@@ -78,6 +83,7 @@ COMMANDS = ("commands", "steer", "budget", "handout", "api_tokens")
 def test_every_code_that_commands_and_the_edge_raise_is_listed():
     commands = set().union(*(raised_codes(f"shared/hubs/{module}.py", "UserError") for module in COMMANDS))
     assert {"HubNotFound", "HubIsStopped", "BudgetExceeded", "NotReadyYet"} <= commands
+    commands |= raised_codes("shared/chat/links.py", "UserError")
     assert commands | raised_codes("shared/api", "UserError") | raised_codes("shared/api", "Problem") <= set(CODES)
     assert raised_codes("functions", "Problem") <= set(CODES)
     schedules = raised_codes("shared/hubs/schedule.py", "Problem", argument=1)
@@ -135,6 +141,12 @@ def test_every_example_is_taken(schema: str, body: Any):
             assert parse_extend(body)
         case "TokenRequest":
             assert parse_token_request(body, settings=settings, now=now)
+        case "ChatLinkRequest":
+            assert parse_chat_link_request(body)
+        case "SlackCommand" | "SlackInteraction":
+            assert read_form(urlencode(body).encode(), None) == body
+        case "TeamsActivity":
+            assert teams_fresh(body, now)
         case _:
             assert (schema, body) == ("Nothing", {})
 

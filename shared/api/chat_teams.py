@@ -1,0 +1,132 @@
+"""A Teams outgoing webhook: a mention in a channel, answered at once.
+
+https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-outgoing-webhook
+"""
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from shared import log
+from shared.api import names
+from shared.api.chat_parts import Parts
+from shared.api.chat_request import ACTIONS, ChatRequest, answer, digest_of, not_signed, raw_body
+from shared.api.http import Reply
+from shared.api.problems import Problem
+from shared.chat.card import Button, Card, Tone, Verb
+from shared.chat.links import chat_user
+from shared.chat.signatures import teams_fresh, teams_signed
+from shared.hubs.ports import Thread
+
+if TYPE_CHECKING:
+    from shared.api.http import Call
+    from shared.api.prices import PriceMemo
+    from shared.app import App
+    from shared.hubs.model import Principal
+
+LINK_LIFE = timedelta(hours=12)
+"""Of a button's link, or until the stop it is about: a channel's messages are read for years."""
+
+NOBODY = Card(
+    title="This account cannot be told from others",
+    tone=Tone.WARNING,
+    lines=("Teams sent no directory id for you; guests and apps may have none.", "Please use the API instead."),
+)
+SILENCE: Mapping[str, Any] = {"type": "message", "text": ""}
+
+_MENTION = re.compile(r"<at\b[^<>]*>[^<]*</at\s*>", re.IGNORECASE)
+_TAG = re.compile(r"</?(?:p|div|br|span|at)\b[^<>]*>", re.IGNORECASE)
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))
+
+
+async def mention(call: "Call", app: "App", prices: "PriceMemo", parts: Parts) -> Reply:
+    tokens = app.settings.teams_security_tokens
+    if not tokens:
+        raise Problem("ChatNotConfigured")
+    body = raw_body(call)
+    if not teams_signed(tokens, call.header("authorization"), body):
+        raise not_signed("teams")
+    activity = call.document()
+    if not teams_fresh(activity, app.clock.now()):
+        raise not_signed("teams")
+    if activity.get("type") != "message":
+        log.info("chat_activity_ignored", kind=str(activity.get("type"))[:64])
+        return Reply.of(200, SILENCE)
+    user = chat_user("teams", _tenant(activity), _text(_object(activity, "from"), "aadObjectId"))
+    if user is None:
+        return Reply.of(200, parts.teams_message(NOBODY, lambda _: None))
+    request = ChatRequest(
+        user=user,
+        text=said(_text(activity, "text")),
+        key=digest_of(body),
+        thread=Thread(
+            id="".join(app.entropy.hub_suffix() for _ in range(5)),
+            platform="teams",
+            team=user.team,
+            channel=_text(_object(activity, "conversation"), "id")[:256],
+            user=user.user,
+            created_at=app.clock.now(),
+        ),
+        confirm_by="text",
+    )
+    with log.bound(chat_user=user.id):
+        answered = await answer(call, app, prices, parts, request)
+    if answered is None:
+        return Reply.of(200, SILENCE)
+    return Reply.of(200, parts.teams_message(answered.card, linker(app, parts, answered.principal)))
+
+
+def said(text: str) -> str:
+    """What was typed, without the mention that called us and without Teams' markup, on one line.
+
+    Looked at twice: a name in a mention may hold entities, and some clients send the mention itself as entities."""
+    text = _MENTION.sub(" ", text)
+    text = _TAG.sub(" ", _MENTION.sub(" ", html.unescape(text)))
+    return " ".join(text.translate(_INVISIBLE).split())  # `split` takes the non-breaking space as a space
+
+
+def linker(app: "App", parts: Parts, principal: "Principal | None") -> Callable[[Button], str | None]:
+    """The address behind a button: cards of an outgoing webhook can only open pages. None = the button is left out, as
+    is the admin login always: a whole channel reads the answer."""
+    base = app.settings.links_to
+
+    def link(button: Button) -> str | None:
+        from shared.chat.action_links import ActionLink
+
+        if button.verb is None:
+            return button.url or None
+        if principal is None or not base or button.verb is Verb.LOGIN:
+            return None
+        signed = ActionLink(
+            verb=button.verb,
+            hub_id=button.hub_id,
+            owner=principal.owner,
+            deadline=button.deadline,
+            expires_at=_expiry(app.clock.now(), button.deadline),
+            nonce=app.entropy.secret(128),
+        )
+        return f"{base}/{ACTIONS}/{parts.sign(app.settings, signed)}"
+
+    return link
+
+
+def _expiry(now: datetime, deadline: str) -> datetime:
+    stop = names.timestamp(deadline) if deadline else None
+    return min(now + LINK_LIFE, stop) if stop is not None and stop > now else now + LINK_LIFE
+
+
+def _tenant(activity: Mapping[str, Any]) -> str:
+    channel = _object(_object(activity, "channelData"), "tenant")
+    return _text(_object(activity, "conversation"), "tenantId") or _text(channel, "id")
+
+
+def _object(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = document.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(document: Mapping[str, Any], name: str) -> str:
+    value = document.get(name)
+    return value if isinstance(value, str) else ""
