@@ -18,7 +18,7 @@ from shared.adapters.storage import codec, keys
 from shared.adapters.storage.client import StorageClients
 from shared.adapters.storage.errors import RowExists, TransactionRefused
 from shared.adapters.storage.sealing import Sealer
-from shared.adapters.storage.table import KeyRange, Row, Table, Verb, Write
+from shared.adapters.storage.table import Entity, KeyRange, Row, Table, Verb, Write
 from shared.clock import Clock
 from shared.errors import ConcurrentUpdate, FatalError
 from shared.hubs.ports import ChatLink, ChatUser, LinkCode, Thread
@@ -161,12 +161,14 @@ class TableChatStore:
         etag = await self._table.replace(self._sealed(thread), thread.etag, f"Thread {thread.id}")
         return replace(thread, etag=etag)
 
-    def _sealed(self, thread: Thread) -> dict[str, object]:
+    def _sealed(self, thread: Thread) -> Entity:
         url = thread.response_url
-        sealed = {} if url is None else {_SEALED_URL: self._sealer.seal(url, hub_id=thread.id, field=_URL)}
         document = codec.to_json(Thread, thread, leave_out=_THREAD_LEAVES_OUT)
         at = keys.timestamp(self._clock.now())
-        return codec.entity(_THREAD, keys.part(thread.id), document, savedAt=at, **sealed)
+        row = codec.entity(_THREAD, keys.part(thread.id), document, savedAt=at)
+        if url is not None:
+            row[_SEALED_URL] = self._sealer.seal(url, hub_id=thread.id, field=_URL)
+        return row
 
     def _opened(self, row: Row) -> Thread:
         thread = codec.from_json(Thread, codec.document_of(row, "A thread"), "A thread")

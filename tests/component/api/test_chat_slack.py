@@ -27,7 +27,6 @@ from tests.component.api.chat import (
     for_ever,
 )
 from tests.support.builders import HUB_ID, a_ready_hub
-from tests.support.fake_chat import Posted
 
 BUSY = RetryableError("StorageUnavailable", "Storage is down.")
 PATHS = pytest.mark.parametrize("path", [COMMAND, INTERACTION])
@@ -594,8 +593,7 @@ async def test_login_links_differ(chat: Chat):
 
 
 async def test_nothing_but_slack_is_posted_to(chat: Chat):
-    seen: list[Posted] = []
-    chat.world.outbound.answer = lambda sent: seen.append(sent) or Answered(200, b"ok")
     await chat.press()
-    assert [sent.url for sent in seen] == [RESPONSE_URL]
-    assert seen[0].headers == {"Content-Type": "application/json; charset=utf-8"}
+    (sent,) = chat.world.outbound.posted
+    assert sent.url == RESPONSE_URL
+    assert sent.headers == {"Content-Type": "application/json; charset=utf-8"}

@@ -1,6 +1,7 @@
 """Teams' requests: signed, fresh, done once, answered without anything secret: a whole channel reads the answer."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -87,7 +88,7 @@ async def test_what_is_no_message_is_answered_with_nothing(chat: Chat):
     [None, {}, {"id": "29:1", "name": "Ada"}, {"aadObjectId": ""}, {"aadObjectId": 7}, {"aadObjectId": "a/b"}, "Ada"],
 )
 async def test_who_has_no_directory_id_is_refused_politely(chat: Chat, sender: Any):
-    answer = await chat.teams(chat.activity(**{"from": sender}))
+    answer = await chat.teams(chat.activity() | {"from": sender})
     assert (answer.status, chat.does.asked, chat.stored) == (200, [], [])
     assert "directory id" in answer.json["card"]
 
@@ -103,7 +104,7 @@ async def test_without_a_tenant_nobody_is_known(chat: Chat):
 
 
 async def test_ids_are_the_same_in_any_case(chat: Chat):
-    await chat.teams(chat.activity(**{"from": {"aadObjectId": ADA.user.upper()}}))
+    await chat.teams(chat.activity() | {"from": {"aadObjectId": ADA.user.upper()}})
     assert chat.does.asked[0].user == ADA
 
 
@@ -198,8 +199,6 @@ async def test_every_button_but_the_login_is_a_signed_link_for_the_owner(chat: C
     [("2026-03-02T11:30:00Z", 2), ("2026-03-03T09:30:00Z", 12), ("2026-03-02T09:00:00Z", 12), ("rubbish", 12)],
 )
 async def test_a_buttons_link_lives_no_longer_than_the_stop_it_is_about(chat: Chat, deadline: str, hours: int):
-    from dataclasses import replace
-
     chat.does.card = Card(title="physics", buttons=(replace(BUTTONS[0], deadline=deadline),))
     await chat.teams(chat.activity())
     assert chat.does.signed[0].expires_at == chat.world.clock.now() + timedelta(hours=hours)
