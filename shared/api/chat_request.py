@@ -31,19 +31,30 @@ NOT_KNOWN = Card(
     lines=("It took longer than a chat waits.", "Ask for the status in a moment; if it was not done, send it again."),
 )
 
+LINKED_ALREADY = Card(
+    title="Your account is linked already",
+    lines=(
+        "A new code would be read by this whole channel, and whoever used it first could take your account over.",
+        "To link it to another owner, remove the link first, with the API token it belongs to.",
+    ),
+    code=("GET /api/chat/links", "DELETE /api/chat/links/{id}"),
+)
+
 ACTIONS = "api/chat/actions"
 """Where the pages of action links are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """A verified command. `key`: hex SHA-256 of the raw body."""
+    """A verified command. `key`: hex SHA-256 of the raw body. `answered_alone`: the answer can be for one person; else
+    the whole channel reads it."""
 
     user: ChatUser
     text: str
     key: str
     thread: Thread
     confirm_by: str
+    answered_alone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +129,8 @@ async def _run(
 
     principal = await links.principal_of(app, request.user)
     words = request.text.casefold().split()
+    if words == ["link"] and principal is not None and not request.answered_alone:
+        return ChatAnswer(LINKED_ALREADY, principal)
     if words == ["link"] or (principal is None and words[:1] != ["help"]):
         return ChatAnswer(await link_card(call, app, parts, request.user), principal)
     if principal is not None:

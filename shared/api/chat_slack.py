@@ -62,6 +62,7 @@ async def command(call: "Call", app: "App", prices: "PriceMemo", parts: Parts) -
         key=digest_of(body),
         thread=_thread(app, user, channel, form.get("response_url")),
         confirm_by="button",
+        answered_alone=True,
     )
     with log.bound(chat_user=user.id):
         answered = await answer(call, app, prices, parts, request)

@@ -70,6 +70,7 @@ async def mention(call: "Call", app: "App", prices: "PriceMemo", parts: Parts) -
             created_at=app.clock.now(),
         ),
         confirm_by="text",
+        answered_alone=False,
     )
     with log.bound(chat_user=user.id):
         answered = await answer(call, app, prices, parts, request)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from shared import log
 from shared.errors import UserError
 from shared.hubs.model import Principal, Role
 from shared.hubs.ports import ChatLink, ChatUser, LinkCode
@@ -83,6 +84,7 @@ async def unlink(app: "App", principal: Principal, link_id: str) -> None:
     """Raises UserError `LinkNotFound`, also for somebody else's."""
     for link in await list_links(app, principal):
         if link.user.id == link_id and await app.chat.remove_link(link.user):
+            log.info("chat_unlinked", chat_user=link_id, owner=link.owner, by=principal.owner)
             return
     raise UserError("LinkNotFound", "There is no link of that id that you may see.")
 
@@ -90,6 +92,7 @@ async def unlink(app: "App", principal: Principal, link_id: str) -> None:
 async def _link(app: "App", principal: Principal, user: ChatUser, owner: str) -> ChatLink:
     link = ChatLink(user=user, owner=owner, created_at=app.clock.now(), created_by=principal.owner)
     await app.chat.save_link(link)
+    log.info("chat_linked", chat_user=user.id, owner=owner, by=principal.owner)
     return link
 
 

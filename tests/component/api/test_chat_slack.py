@@ -129,6 +129,28 @@ async def test_a_bad_form_is_a_400_and_nothing_is_stored(chat: Chat, body: bytes
     assert chat.stored == []
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"&",
+        b"&x",
+        b"&x=%zz",
+        b"&x=%",
+        b"&x=%f",
+        b"&x=%ff",
+        b"&x=%ed%a0%80",
+        b"&x=\xc3\xbc",
+        b"&x= y",
+        b"\n",
+        b"&text=2",
+    ],
+)
+async def test_a_good_form_with_one_bad_place_is_a_400(chat: Chat, more: bytes):
+    assert (await chat.slack(chat.form())).status == 200
+    answer = await chat.slack(chat.form() + more)
+    assert (answer.status, answer.code, len(chat.does.asked)) == (400, "InvalidForm", 1)
+
+
 async def test_json_is_no_form(chat: Chat):
     assert (await chat.slack(b"{}", content_type="application/json")).code == "UnsupportedMediaType"
 

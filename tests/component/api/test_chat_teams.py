@@ -161,6 +161,12 @@ async def test_who_is_linked_to_nobody_is_shown_how_to_link():
     assert (answer.json["card"], answer.json["code"][2], chat.does.asked) == ("Link", PUBLIC, [])
 
 
+async def test_who_is_linked_is_shown_no_code_in_front_of_the_whole_channel(chat: Chat):
+    answer = await chat.teams(chat.activity("<at>Hublet</at> link"))
+    assert answer.json["card"].startswith("Your account is linked already")
+    assert chat.world.storage.chat.codes == {}
+
+
 async def test_when_storage_is_down_nothing_is_done_and_a_card_says_so(chat: Chat):
     chat.world.storage.tape.fail("chat.first_sight", RetryableError("StorageUnavailable", "Down."))
     answer = await chat.teams(chat.activity())
