@@ -116,6 +116,10 @@ class TableChatStore:
             return False
         return True
 
+    async def seen(self, key: str) -> bool:
+        digest = keys.hashed(key)
+        return await self._table.get(_SEEN + digest[:2], digest, select=("RowKey",)) is not None
+
     # ---- codes ----
     async def put_code(self, code_sha256: str, code: LinkCode) -> None:
         expires = keys.timestamp(code.expires_at)

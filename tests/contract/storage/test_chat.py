@@ -92,6 +92,13 @@ async def test_anything_is_seen_for_the_first_time_once(world: World, key: str):
     assert await world.chat.first_sight(key + ".", world.clock.now())
 
 
+async def test_looking_whether_it_was_seen_is_no_sight(world: World):
+    assert not await world.chat.seen("slack/x")
+    assert await world.chat.first_sight("slack/x", world.clock.now())
+    assert await world.chat.seen("slack/x")
+    assert not await world.chat.seen("slack/y")
+
+
 async def test_of_many_who_see_it_at_once_one_is_the_first(world: World):
     seen = await asyncio.gather(*(world.chat.first_sight("slack/x", world.clock.now()) for _ in range(20)))
     assert sorted(seen) == [False] * 19 + [True]
