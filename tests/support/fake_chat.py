@@ -61,6 +61,10 @@ class FakeChatStore:
         self.tape.wrote("chat.first_sight")
         return True
 
+    async def seen(self, key: str) -> bool:
+        self.tape.begin("chat.seen")
+        return key in self.sights
+
     async def put_code(self, code_sha256: str, code: LinkCode) -> None:
         self.tape.begin("chat.put_code")
         self.codes[code_sha256] = code

@@ -85,6 +85,10 @@ class ChatStore(Protocol):
         cannot be told: then nothing must be done."""
         ...
 
+    async def seen(self, key: str) -> bool:
+        """Whether `first_sight` was asked for this key, without asking it. Raises RetryableError."""
+        ...
+
     async def put_code(self, code_sha256: str, code: LinkCode) -> None: ...
     async def take_code(self, code_sha256: str, now: datetime) -> LinkCode | None:
         """The code, once; None when there is none, it was taken, or it has expired."""
