@@ -58,7 +58,7 @@ _QUESTIONS: Mapping[Verb, tuple[str, str, str]] = MappingProxyType(
         ),
         Verb.STOP: (
             "Stop the hub",
-            "The hub {hub} is stopped now: whoever works on it is thrown out. Files stay.",
+            "The hub {hub} is stopped now: whoever works on it is cut off. Files stay.",
             "Stop now",
         ),
         Verb.START: ("Start the hub", "The hub {hub} is started. While it runs it costs money.", "Start"),

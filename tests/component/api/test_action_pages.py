@@ -17,12 +17,13 @@ from shared.chat.actions import Outcome, Pressed
 from shared.chat.card import Card, Fact, Verb
 from shared.errors import CapacityError, ConcurrentUpdate, FatalError, RetryableError, UserError
 from shared.hubs.model import Hub
-from shared.hubs.ports import IndexEntry
+from shared.hubs.ports import HubSecrets, IndexEntry
 from shared.hubs.states import HubState
 from shared.settings import SealKey, SettingsError
 from tests.component.api.client import ADMIN_TOKEN, Answer, Api
 from tests.support.builders import OWNER, a_ready_hub, some_secrets, some_settings
 from tests.support.hostile_texts import HOSTILE
+from tests.support.tape import Crash
 from tests.support.world import World
 
 
@@ -287,6 +288,23 @@ async def test_a_press_whose_mark_was_not_made_is_done_and_does_not_happen_again
     assert len(presses.happened) == 1
 
 
+async def test_a_process_that_died_before_the_mark_leaves_a_press_that_happens_once(
+    api: Api, world: World, hub: Hub, presses: Presses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = path_of(world)
+    with monkeypatch.context() as broken:
+
+        async def dies(key: str, now: object) -> bool:
+            raise Crash("before the mark")
+
+        broken.setattr(world.storage.chat, "first_sight", dies)
+        with pytest.raises(Crash):
+            await press(api, path)
+    assert (await look(api, path)).status == 200
+    assert (await press(api, path)).status == 200
+    assert len(presses.happened) == 1
+
+
 @pytest.mark.parametrize("where", ["chat.seen", "index.find", "hubs.get"])
 async def test_storage_that_is_down_is_said_on_a_page_and_nothing_is_done(
     api: Api, world: World, hub: Hub, presses: Presses, where: str
@@ -401,9 +419,19 @@ async def test_the_login_is_shown_on_one_page_once(
     assert path.rpartition("/")[2] not in logged
 
 
-async def test_of_two_who_press_for_the_login_at_once_one_sees_it(api: Api, world: World, hub: Hub) -> None:
+async def test_of_two_who_press_for_the_login_at_once_one_sees_it(
+    api: Api, world: World, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both, get = asyncio.Barrier(2), world.storage.secrets.get
+
+    async def together(owner: str, hub_id: str) -> HubSecrets | None:
+        await asyncio.wait_for(both.wait(), 5)  # neither has made its mark yet
+        return await get(owner, hub_id)
+
     path = path_of(world, Verb.LOGIN)
-    answers = await asyncio.gather(press(api, path), press(api, path))
+    with monkeypatch.context() as slow:
+        slow.setattr(world.storage.secrets, "get", together)
+        answers = await asyncio.gather(press(api, path), press(api, path))
     assert sorted(answer.status for answer in answers) == [200, 410]
     assert sum(b"correct-horse-battery" in answer.body for answer in answers) == 1
 

@@ -61,6 +61,19 @@ def test_the_seal_key_itself_signs_nothing() -> None:
     assert read([NEW], f"{signed}.{mac}", MONDAY_MORNING) is None
 
 
+def test_a_token_is_signed_as_it_is_written_down() -> None:
+    """HKDF (RFC 5869, no salt, one block) by hand: links in old messages must not change their meaning."""
+    extracted = hmac.digest(b"\0" * 32, NEW.key, "sha256")
+    derived = hmac.digest(extracted, b"hublet action link v1\x01", "sha256")
+    signed, _, mac = sign([NEW], LINK).rpartition(".")
+    assert mac == base64.urlsafe_b64encode(hmac.digest(derived, signed.encode(), "sha256")).decode().rstrip("=")
+    assert json.loads(base64.urlsafe_b64decode(signed.partition(".")[2] + "==")) == [
+        *(1, "snooze", "physics-ab2cd3", "jaydoe@example.com", "2026-01-05T18:00:00+00:00"),
+        int(LINK.expires_at.timestamp()),
+        *("0123456789abcdef0123456789abcdef", "Teams"),
+    ]
+
+
 @pytest.mark.parametrize(("after_s", "valid"), [(-1, True), (0, False), (1, False)])
 def test_a_link_ends_at_its_moment(after_s: int, valid: bool) -> None:
     token = sign([NEW], LINK)
