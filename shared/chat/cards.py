@@ -17,7 +17,6 @@ from shared.hubs import agenda, meter, stuck, words
 from shared.hubs.agenda import Rules, Why
 from shared.hubs.model import Hub, Notice, StepName
 from shared.hubs.states import CREATING, Goal, HubState
-from shared.log import redact
 
 MAX_LINE = 600
 """Characters of one line; a renderer may cut more."""
@@ -78,7 +77,7 @@ def accepted_card(hub: Hub, rules: Rules, now: datetime, *, chosen: str = "") ->
 
 def name_of(hub: Hub) -> str:
     """Names are checked when hubs are made; a card holds with any."""
-    return _line(hub.name, 60)
+    return _line(hub.name, 60) or hub.id
 
 
 def _how_it_is(hub: Hub, now: datetime) -> tuple[str, ...]:
@@ -226,7 +225,7 @@ def kind_of(notice: Notice) -> str:
 
 def _plain_notice(notice: Notice) -> Card:
     """Of a kind that only a newer release knows."""
-    return Card(title=_line(notice.hub_name, 60), lines=(_line(notice.message),))
+    return Card(title=_line(notice.hub_name, 60) or notice.hub_id, lines=(_line(notice.message),))
 
 
 def _stopping_soon(notice: Notice, hub: Hub | None, rules: Rules, now: datetime) -> Card | None:
@@ -310,7 +309,9 @@ def _started(notice: Notice, hub: Hub | None, rules: Rules, now: datetime) -> Ca
 
 
 def _deleted(notice: Notice, hub: Hub | None, rules: Rules, now: datetime) -> Card | None:
-    return Card(title=f"{_line(notice.hub_name, 60)} is deleted", lines=("Nothing of it is left in Azure.",))
+    return Card(
+        title=f"{_line(notice.hub_name, 60) or notice.hub_id} is deleted", lines=("Nothing of it is left in Azure.",)
+    )
 
 
 def _capacity_changed(notice: Notice, hub: Hub | None, rules: Rules, now: datetime) -> Card | None:
@@ -474,9 +475,10 @@ def help_card(said: str = "", *, try_this: str = "", about: Order | None = None)
     """Every command with an example. `said`: what was not understood; `try_this`: what may have been meant instead.
     `about`: one command in detail."""
     if said:
-        meant = f"Did you mean {shown(try_this, 120)}?" if try_this else "These are the commands:"
+        try_this = _line(try_this, 200)
+        meant = f"Did you mean {try_this}?" if try_this else "These are the commands:"
         code = (try_this, USAGES[Order.HELP].example) if try_this else _examples()
-        return Card(title=_line(said, 200), tone=Tone.WARNING, lines=(meant,), code=code)
+        return Card(title=_line(said, 200) or "That was not understood.", tone=Tone.WARNING, lines=(meant,), code=code)
     if about is not None:
         usage = USAGES[about]
         facts = [Fact(example, what) for example, what in OPTIONS.values()] if about is Order.CREATE else []
@@ -548,7 +550,7 @@ _FIXES: Mapping[str, str] = MappingProxyType(
 )
 """What to do next, where the API's own words name routes and fields."""
 
-_API_WORDS = re.compile(r"`|\b(?:PATCH|POST|GET|PUT)\b")
+_API_WORDS = re.compile(r"`|/api/|\b(?:PATCH|POST|GET|PUT)\b")
 _END_DATE = "Move its end date with the API: a PATCH of expiresAt."
 
 
@@ -563,8 +565,8 @@ def error_card(error: HubletError) -> Card:
 
 def fix_of(error: HubletError) -> str:
     """What to do next, in a chat user's words; empty when there is nothing to say."""
-    if error.code == "HubIsStopped" and error.fix:  # says more than the code: whether to wait or to start
-        return _line(error.fix)
+    if error.code == "HubIsStopped" and error.fix and not _API_WORDS.search(error.fix):
+        return _line(error.fix)  # says more than the code: whether to wait or to start
     if error.code in _FIXES:
         return _FIXES[error.code]
     if error.code == "NothingToExtend" and "expiresAt" in error.fix:
@@ -599,5 +601,5 @@ def mistake_words(mistake: Mistake) -> str:
 
 
 def _line(text: str, limit: int = MAX_LINE) -> str:
-    """Text from elsewhere: in one line, cut, without what looks like a secret."""
-    return shown(redact(text[: 4 * MAX_LINE]), limit)
+    """Text from elsewhere."""
+    return shown(text, limit)

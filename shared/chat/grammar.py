@@ -14,6 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from shared.hubs.schedule import DAYS
+from shared.log import redact
 
 MAX_TEXT = 4000
 """Characters of one command that are read: Slack takes 4000 in a message."""
@@ -172,7 +173,8 @@ def parse(text: str) -> Command | Misread:
 
 
 def shown(text: str, limit: int = 40) -> str:
-    """Of what was typed, as much as is repeated to who typed it: printable, in one line, cut."""
+    """Of a text, as much as a card repeats: printable, in one line, cut, without what looks like a secret."""
+    text = redact(text[:MAX_TEXT])
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 

@@ -123,7 +123,8 @@ def test_extend_takes_the_length_before_the_name():
 
 
 @pytest.mark.parametrize(
-    "text", ["tomorrow", "-2h", "2h2h", "90", "1e3h", "infh", "nan", "h", "m", "٣h", "2d", "99999h", "0m", "14m", "169h"]
+    "text",
+    ["tomorrow", "-2h", "2h2h", "90", "1e3h", "infh", "nan", "h", "m", "٣h", "2d", "99999h", "0m", "14m", "169h"],
 )
 def test_extend_refuses_what_is_no_length_or_out_of_bounds(text: str):
     assert parse(f"extend physics {text}") != parse("extend physics")
@@ -257,7 +258,9 @@ def test_nothing_near_is_nothing_meant():
 
 
 def test_all_mistakes_of_a_create_are_told_at_once():
-    told = "\n".join(wrong("create physics lab peopel=3 people=many stop=late days=xx idle=soon color=red zone=UTC until=x"))
+    told = "\n".join(
+        wrong("create physics lab peopel=3 people=many stop=late days=xx idle=soon color=red zone=UTC until=x")
+    )
     for part in ("'lab'", "'peopel'. Did you mean people?", "'many'", "'late'", "'xx'", "'soon'", "'color'", "'x'"):
         assert part in told
     assert "zone says nothing" in told
