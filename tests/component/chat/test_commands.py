@@ -398,6 +398,8 @@ async def test_the_nearest_of_ones_own_names_is_suggested(world: World, jay: Cha
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "x" * 90, "o'rion", "😀", "a\u0000b", "-", "%2e%2e", "<!channel>"])
 async def test_no_name_reaches_storage_that_could_not_be_one(world: World, jay: Chat, name: str):
+    for port in ("index.find", "hubs.get"):
+        world.storage.tape.fail(port, AssertionError(f"{port} was asked for it"))
     card = await jay.says(f"status {name}")
     assert "There is no hub" in card.title or "is no command" in card.title or "not right" in card.title
 
