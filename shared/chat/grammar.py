@@ -182,7 +182,10 @@ def shown(text: str, limit: int = 40) -> str:
 _AT = re.compile(r"<at\b[^>]{0,200}>[^<]{0,200}</at>", re.I)
 _TAG = re.compile(r"</?(?:p|div|span|br|b|i|u|em|strong|code|pre)(?:\s[^<>]{0,200})?/?>", re.I)
 _SLACK = re.compile(r"<([^<>\n|]{1,1000})(?:\|([^<>\n]{0,1000}))?>")
-_QUOTES = dict.fromkeys(map(ord, "\"'`´‘’‚‛“”„‟«»‹›′″"), None)
+_QUOTES = dict.fromkeys(map(ord, '"`´‘’‚‛“”„‟«»‹›′″'), "'")
+_EDGES = "'*_~"
+"""Around a word, for looks."""
+
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹘﹣－"), "-")
 
 
@@ -213,7 +216,7 @@ def _link(found: re.Match[str]) -> str:
 
 def _words(text: str) -> list[str]:
     spaced = re.sub(r"\s*=\s*", "=", text)
-    words = (word.strip("*_~,;!|()[]{}").rstrip(".") for word in spaced.split()[: MAX_WORDS * 2])
+    words = (word.strip(_EDGES + ",;!|()[]{}").rstrip(".").rstrip(_EDGES) for word in spaced.split()[: MAX_WORDS * 2])
     return [word for word in words if word][:MAX_WORDS]
 
 
@@ -376,11 +379,11 @@ def _option(word: str) -> tuple[str | None, str]:
     """`key=value`; `key:value` for keys that there are; (None, the word) for anything else."""
     sign = "=" if "=" in word else ":"
     key, found, value = word.partition(sign)
-    key = key.lower().lstrip("-").strip("*_~")
+    key = key.lower().lstrip("-").strip(_EDGES)
     key = _OPTION_ALIASES.get(key, key)
     if not found or (sign == ":" and key not in OPTIONS):
         return None, word
-    return key, value.strip("*_~")
+    return key, value.strip(_EDGES)
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

@@ -72,7 +72,7 @@ async def test_the_conversation_is_stored_before_the_hub_that_names_it(world: Wo
     writes = world.storage.tape.writes
     assert writes.index("chat.create_thread") < writes.index("hubs.create")
     assert world.hub.thread in world.storage.chat.threads
-    assert [notice.type for notice in world.storage.hubs.outbox.values()] == ["io.hublet.hub.progress.v1"]
+    assert list(world.storage.hubs.outbox) == [("jaydoe", world.hub.id, 2)]  # that it was accepted
 
 
 async def test_create_without_anything_makes_the_tutorials_hub(world: World, jay: Chat):
