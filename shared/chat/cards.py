@@ -66,7 +66,7 @@ def hub_card(hub: Hub, rules: Rules, now: datetime) -> Card:
 def accepted_card(hub: Hub, rules: Rules, now: datetime, *, chosen: str = "") -> Card:
     """The answer to `create`. `chosen`: why the hub has this size, when it was chosen for so many people."""
     left = words.duration(progress_of(hub, now)["etaSeconds"] or 0)
-    lines = (chosen, f"It takes about {left}. How far it is, and its address, are told here.")
+    lines = (chosen, f"It takes about {left}. This shows how far it is, and then its address:")
     return Card(
         title=f"{name_of(hub)}: {words.STATES[hub.state].lower()}",
         lines=tuple(line for line in lines if line),
