@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from functions import (
+    actions_http,
     audit_timer,
     catalog_http,
     chat_http,
@@ -42,7 +43,7 @@ log.install()
 edge = Edge.over(get_app)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-for module in (hubs_http, operations_http, tokens_http, catalog_http, chat_http, meta_http):
+for module in (hubs_http, operations_http, tokens_http, catalog_http, chat_http, actions_http, meta_http):
     app.register_functions(module.blueprint(edge))
 for trigger in (work_queue, poison_queue, notify_queue, tick_timer, sweep_timer, audit_timer):
     app.register_functions(trigger.blueprint(get_app))

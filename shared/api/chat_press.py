@@ -17,7 +17,7 @@ from shared.api import names
 from shared.api.body import read_object
 from shared.api.chat_form import read_form
 from shared.api.chat_parts import Parts
-from shared.api.chat_request import ACTIONS, NOT_KNOWN, NOTHING_DONE, deadline, digest_of, is_first, link_card
+from shared.api.chat_request import NOT_KNOWN, NOTHING_DONE, deadline, digest_of, is_first, link_card
 from shared.api.chat_slack import EMPTY, response_url, user_of, verified
 from shared.api.http import Reply
 from shared.api.problems import Problem, json_bytes
@@ -183,7 +183,7 @@ async def login_card(app: "App", parts: Parts, principal: "Principal", hub_id: s
     """A link that shows the admin login once, for its owner alone. The login itself never passes through a chat.
 
     Raises UserError `HubNotFound`, for a foreign hub too."""
-    from shared.chat.action_links import ActionLink
+    from shared.chat import action_links
     from shared.hubs.commands import find_hub
 
     hub = await find_hub(app, principal, hub_id)
@@ -195,7 +195,7 @@ async def login_card(app: "App", parts: Parts, principal: "Principal", hub_id: s
             lines=("This service does not know its own address (HUBLET_PUBLIC_URL). Its API hands the login out:",),
             code=(f"POST /api/hubs/{hub.name}/admin-password",),
         )
-    link = ActionLink(
+    link = action_links.ActionLink(
         verb=Verb.LOGIN,
         hub_id=hub.id,
         owner=principal.owner,
@@ -204,13 +204,12 @@ async def login_card(app: "App", parts: Parts, principal: "Principal", hub_id: s
         nonce=app.entropy.secret(128),
         via=principal.via,
     )
+    url = action_links.url(base, parts.sign(app.settings, link))
     minutes = int(LOGIN_LIFE.total_seconds() // 60)
     return Card(
         title=f"Admin login of {hub.name}",
         lines=(f"The link works once, within {minutes} minutes. Whoever has it sees the login: keep it to yourself.",),
-        buttons=(
-            Button(label="Show the login", url=f"{base}/{ACTIONS}/{parts.sign(app.settings, link)}", style="primary"),
-        ),
+        buttons=(Button(label="Show the login", url=url, style="primary"),),
     )
 
 

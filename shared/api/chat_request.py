@@ -40,9 +40,6 @@ LINKED_ALREADY = Card(
     code=("GET /api/chat/links", "DELETE /api/chat/links/{id}"),
 )
 
-ACTIONS = "api/chat/actions"
-"""Where the pages of action links are."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from shared import log
 from shared.api import names
 from shared.api.chat_parts import Parts
-from shared.api.chat_request import ACTIONS, ChatRequest, answer, digest_of, not_signed, raw_body
+from shared.api.chat_request import ChatRequest, answer, digest_of, not_signed, raw_body
 from shared.api.http import Reply
 from shared.api.problems import Problem
 from shared.chat.card import Button, Card, Tone, Verb
@@ -94,13 +94,13 @@ def linker(app: "App", parts: Parts, principal: "Principal | None") -> Callable[
     base = app.settings.links_to
 
     def link(button: Button) -> str | None:
-        from shared.chat.action_links import ActionLink
+        from shared.chat import action_links
 
         if button.verb is None:
             return button.url or None
         if principal is None or not base or button.verb is Verb.LOGIN:
             return None
-        signed = ActionLink(
+        signed = action_links.ActionLink(
             verb=button.verb,
             hub_id=button.hub_id,
             owner=principal.owner,
@@ -108,7 +108,7 @@ def linker(app: "App", parts: Parts, principal: "Principal | None") -> Callable[
             expires_at=_expiry(app.clock.now(), button.deadline),
             nonce=app.entropy.secret(128),
         )
-        return f"{base}/{ACTIONS}/{parts.sign(app.settings, signed)}"
+        return action_links.url(base, parts.sign(app.settings, signed))
 
     return link
 

@@ -160,6 +160,8 @@ async def serve(edge: Edge, route: Route, handler: Handler, request: func.HttpRe
             problem = as_problem(error)
             rendered = problems.render(problem, instance=parts.path, request_id=request_id, jitter=_jitter(edge))
             reply = Reply(rendered.status, rendered.body, problems.MEDIA_TYPE, rendered.headers)
+            if route.page:
+                reply = _as_page(problem, reply)
     return _response(call, reply)
 
 
@@ -210,6 +212,15 @@ def as_problem(error: Exception) -> Problem:
     return Problem("InternalError", "The request failed because of a bug or an impossible state.")
 
 
+def _as_page(problem: Problem, reply: Reply) -> Reply:
+    """The same error for a person with a browser."""
+    from shared.api import action_page
+
+    headers = {name: value for name, value in reply.headers.items() if name.lower() != "content-type"}
+    body = action_page.told(problem.entry.title, problem.detail, problem.fix)
+    return Reply(reply.status, body, action_page.MEDIA_TYPE, {**headers, **action_page.HEADERS})
+
+
 TOO_NEW = "This was written by a newer version of the service, and an older one answered. Nothing of it is lost."
 """While a deployment is under way, or after a roll-back by more than one version."""
 
@@ -250,6 +261,6 @@ def _response(call: Call, reply: Reply) -> func.HttpResponse:
         headers["Cache-Control"] = "no-store"
     if reply.status not in (204, 304):
         headers["Content-Type"] = reply.content_type
-    headers.update(reply.headers)
+    headers.update(reply.headers)  # also other security headers than usual, for pages
     body = b"" if call.request.method == "HEAD" else reply.body
     return func.HttpResponse(body, status_code=reply.status, headers=headers, mimetype=reply.content_type)

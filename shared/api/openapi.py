@@ -42,8 +42,10 @@ _PATH_PARAMETERS: Mapping[str, tuple[str, dict[str, object]]] = {
     "hubs": ("The hub's name, or its id.", {"type": "string", "minLength": 1}),
     "operations": ("The operation's id.", {"type": "string", "minLength": 1}),
     "tokens": ("The token's id.", {"type": "string", "minLength": 1}),
-    "chat": ("The link's id.", {"type": "string", "minLength": 1}),
+    "chat/links": ("The link's id.", {"type": "string", "minLength": 1}),
+    "chat/actions": ("The link's signed part.", {"type": "string", "minLength": 1}),
 }
+"""By what stands before the parameter in the path."""
 
 
 class MistakeView(TypedDict):
@@ -104,7 +106,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = []
     for part in route.path.split("/"):
         if part.startswith("{"):
-            about, schema = _PATH_PARAMETERS[route.path.split("/")[0]]
+            about, schema = _PATH_PARAMETERS[route.path.split("/{")[0]]
             parameters.append(
                 {"name": part[1:-1], "in": "path", "required": True, "description": about, "schema": schema}
             )
@@ -133,11 +135,11 @@ def _responses(route: Route) -> dict[str, Any]:
     by_status: dict[int, list[str]] = {}
     for code in codes_of(route):
         by_status.setdefault(problems.CODES[code].status, []).append(code)
+    content: dict[str, Any] = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    if route.page:
+        content = {"text/html": {"schema": {"type": "string"}}}
     for status, codes in sorted(by_status.items()):
-        response: dict[str, Any] = {
-            "description": ", ".join(codes),
-            "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
+        response: dict[str, Any] = {"description": ", ".join(codes), "content": content}
         if any(problems.CODES[code].retryable for code in codes):
             response["headers"] = _headers(("Retry-After",))
         responses[str(status)] = response

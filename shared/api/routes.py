@@ -46,7 +46,7 @@ class Route:
 
     `codes`: the errors of its own; the ones every route can give are added by the generator.
     `body_types`: the media types of the body. `secret`: the answer holds a secret: no Idempotency-Key, no body,
-    `no-store`.
+    `no-store`. `page`: its answers, errors too, are HTML for a person with a browser.
     """
 
     method: str
@@ -62,6 +62,7 @@ class Route:
     codes: tuple[str, ...] = ()
     request_headers: tuple[str, ...] = ()
     secret: bool = False
+    page: bool = False
     timeout_s: float = 20.0
 
 
@@ -395,6 +396,38 @@ CHAT_LINK_DELETE = Route(
     answers=MappingProxyType({204: Answer("Unlinked.")}),
     codes=("LinkNotFound",),
 )
+_PAGE_ANSWERS = MappingProxyType(
+    {
+        404: Answer("The link is not valid, or too old, or its hub is gone.", None, "text/html"),
+        410: Answer("The link was used.", None, "text/html"),
+    }
+)
+ACTION_SHOW = Route(
+    method="GET",
+    path="chat/actions/{token}",
+    name="action_show",
+    summary="The page behind a chat button: what a press will do, and until when. Does nothing.",
+    access=Access.ANONYMOUS,
+    answers=MappingProxyType({200: Answer("What the press will do.", None, "text/html"), **_PAGE_ANSWERS}),
+    codes=("ServiceMisconfigured", "TemporarilyUnavailable"),
+    page=True,
+)
+ACTION_PRESS = Route(
+    method="POST",
+    path="chat/actions/{token}",
+    name="action_press",
+    summary="Does what the page says, once. The link is the permission: no token is needed.",
+    access=Access.ANONYMOUS,
+    answers=MappingProxyType(
+        {
+            200: Answer("It was done.", None, "text/html"),
+            409: Answer("It cannot be done, or not yet.", None, "text/html"),
+            **_PAGE_ANSWERS,
+        }
+    ),
+    codes=("ServiceMisconfigured", "TemporarilyUnavailable"),
+    page=True,
+)
 HEALTHZ = Route(
     method="GET",
     path="healthz",
@@ -448,6 +481,8 @@ ROUTES: tuple[Route, ...] = (
     CHAT_LINK_CREATE,
     CHAT_LINK_LIST,
     CHAT_LINK_DELETE,
+    ACTION_SHOW,
+    ACTION_PRESS,
     HEALTHZ,
     READYZ,
     OPENAPI,

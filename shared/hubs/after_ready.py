@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from shared import log
 from shared.errors import HubletError, RetryableError
-from shared.hubs import agenda, budget, idle, pace, power
+from shared.hubs import agenda, budget, idle, pace, power, words
 from shared.hubs.agenda import Alert, Why
 from shared.hubs.goals import change_goal, operation_ended
 from shared.hubs.meter import Billing
@@ -67,7 +67,7 @@ def stopped(visit: Visit) -> None:
     visit.move(HubEvent.DEALLOCATED, "The machine is deallocated: it does not bill any more, its disk and address do.")
     operation_ended(visit, OperationStatus.SUCCEEDED)
     why = visit.hub.life.stop_why
-    visit.notify("stopped", f"The hub '{visit.hub.name}' is stopped ({why}).", why=why)
+    visit.notify("stopped", f"The hub '{visit.hub.name}' is stopped {words.why(why)}.", why=why)
     log.info("hub_stopped", why=why)
 
 

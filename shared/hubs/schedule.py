@@ -224,6 +224,15 @@ def is_time_zone(name: str) -> bool:
     return bool(_ZONE.fullmatch(name)) and name in _known_zones()
 
 
+def zone_like(text: str) -> str | None:
+    """The zone somebody means who types `europe/berlin` or `Berlin`; None when none, or more than one, is called so."""
+    wanted = text.strip().lower().replace(" ", "_")
+    known = _known_zones()
+    same = [zone for zone in known if zone.lower() == wanted]
+    alike = same or [zone for zone in known if "/" in zone and zone.lower().rpartition("/")[2] == wanted]
+    return alike[0] if len(alike) == 1 else None
+
+
 @cache
 def _known_zones() -> frozenset[str]:
     """About 50 ms at the first call: the whole folder is looked through."""

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import ConcurrentUpdate, RetryableError, UserError
-from shared.hubs import after_ready, agenda, budget, idle, schedule
+from shared.hubs import after_ready, agenda, budget, idle, schedule, words
 from shared.hubs.commands import IdempotencyRequest, not_found, replay
 from shared.hubs.dispatch import due_after, work_message
 from shared.hubs.goals import begin_deletion, change_goal, operation_of
@@ -222,7 +222,8 @@ async def extend_hub(app: "App", hub: Hub, request: Request, hours: float) -> An
                 fix=f"At most {limit.total_seconds() / 3600:g} hours from now. For more, change the schedule.",
             )
         visit.steer(keep_until=until, idle=replace(visit.hub.life.idle, no_server_since=None, look_again_at=until))
-        visit.tell("changed", f"{visit.actor} moved the next stop from {stop.at:%H:%M} to {until:%Y-%m-%d %H:%M} UTC.")
+        said = f"{visit.actor} {words.MOVED_STOP} from {stop.at:%H:%M} to {until:%Y-%m-%d %H:%M} UTC."
+        visit.tell("changed", said)
         return True
 
     return await _change(app, hub, request, apply)
@@ -244,7 +245,7 @@ async def skip_next_stop(app: "App", hub: Hub, request: Request) -> Answered:
             raise UserError("NothingToExtend", "No stop is scheduled for this hub.")
         # a cursor ahead of time: what is before it, an extended time's stops among them, will not come
         visit.steer(skipped_stop=stop.at, keep_until=None, cursor=max(stop.at, visit.now))
-        visit.tell("changed", f"{visit.actor} called off the stop at {stop.at:%Y-%m-%d %H:%M} UTC.")
+        visit.tell("changed", f"{visit.actor} {words.CALLED_OFF} at {stop.at:%Y-%m-%d %H:%M} UTC.")
         return True
 
     return await _change(app, hub, request, apply)
@@ -275,7 +276,8 @@ def _running(visit: Visit) -> None:
     if hub.state is HubState.STARTING:
         raise UserError("HubIsStopped", "The hub is starting; it has no stop yet.", fix="Wait until it is ready.")
     if hub.state is not HubState.READY:
-        raise UserError("HubIsStopped", f"The hub is {hub.state}, so there is no stop to move.", fix="Start it.")
+        state = words.STATES[hub.state].lower()
+        raise UserError("HubIsStopped", f"The hub is {state}, so there is no stop to move.", fix="Start it.")
 
 
 # ------------------------------------------------------------------ PATCH

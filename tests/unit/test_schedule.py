@@ -27,6 +27,7 @@ from shared.hubs.schedule import (
     last_event,
     next_event,
     problems,
+    zone_like,
 )
 from tests.support import schedule_oracle as oracle
 
@@ -742,3 +743,25 @@ def test_importing_it_loads_the_standard_library_and_the_model_only():
     assert ours <= model
     others = {name.partition(".")[0] for name in loaded if not name.startswith(("shared", "_sysconfigdata"))}
     assert others <= set(sys.stdlib_module_names)
+
+
+# ---- zones as people type them
+
+
+@pytest.mark.parametrize(
+    ("typed", "zone"),
+    [
+        ("Europe/Berlin", "Europe/Berlin"),
+        ("europe/berlin", "Europe/Berlin"),
+        ("Berlin", "Europe/Berlin"),
+        (" new york ", "America/New_York"),
+        ("utc", "UTC"),
+        ("Louisville", None),  # there are two
+        ("localtime", None),
+        ("../etc/passwd", None),
+        ("Mars", None),
+        ("", None),
+    ],
+)
+def test_a_zone_is_found_by_what_people_call_it(typed: str, zone: str | None):
+    assert zone_like(typed) == zone

@@ -1,29 +1,160 @@
-"""Teams."""
+"""Teams: cards in a channel, through the webhook of a Workflow ("When a Teams webhook request is received").
 
-from collections.abc import Sequence
+The flow takes a message and answers 202
+(https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook). It gives no
+id back, so a message cannot be changed later: what only shows progress is not told here. Its address is a secret.
+"""
 
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from shared import log
+from shared.chat import action_links, adaptive, cards
+from shared.chat.action_links import ActionLink
+from shared.chat.card import Button, Card, Verb
 from shared.clock import Clock
-from shared.errors import HubletError
-from shared.hubs.model import Notice
-from shared.hubs.ports import ChatStore, HubStore, Outbound
+from shared.errors import HubletError, RetryableError
+from shared.hubs.agenda import Rules
+from shared.hubs.model import Hub, Notice
+from shared.hubs.ports import Answered, ChatStore, HubStore, Outbound
 from shared.settings import Settings
+
+LINK_LIFE = timedelta(hours=12)
+"""Of a button that is about no deadline."""
+
+_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
+_BUSY = 429
+
+_NEVER_IN_A_CHANNEL = (Verb.LOGIN, Verb.DELETE)
+"""A link's holder may press it, and a whole channel reads these."""
+
+_PREFIX, _SUFFIX = "io.hublet.hub.", ".v1"
 
 
 class TeamsSink:
-    """`Sink`."""
+    """`Sink` on the configured Workflows; a target is the name of one (`HUBLET_TEAMS_WEBHOOKS`)."""
 
     name = "teams"
 
     def __init__(
-        self, *, hubs: HubStore, chat: ChatStore, outbound: Outbound, clock: Clock, settings: Settings
+        self,
+        *,
+        hubs: HubStore,
+        chat: ChatStore,
+        outbound: Outbound,
+        clock: Clock,
+        settings: Settings,
+        hub_card: Callable[[Hub, Rules, datetime], Card] = cards.hub_card,
+        notice_card: Callable[[Notice, Hub | None, Rules, datetime], Card | None] = cards.notice_card,
     ) -> None:
-        self._stub = True
+        self._hubs, self._chat, self._outbound, self._clock = hubs, chat, outbound, clock
+        self._settings = settings
+        self._urls = dict(settings.teams_webhooks)
+        self._rules = Rules.of(settings)
+        self._hub_card, self._notice_card = hub_card, notice_card
+        self._refusing: set[str] = set()
 
     async def targets(self, notice: Notice) -> Sequence[str]:
+        """The webhook that the hub names; else the first one, when the hub was steered from Teams last."""
+        if not self._urls or _kind(notice) == "progress":
+            return ()
+        hub = await self._present(notice) or await self._buried(notice)
+        if hub is None:
+            return ()
+        named = hub.spec.notify.teams_webhook
+        if named is not None and named in self._urls:
+            return (named,)
+        thread = await self._chat.thread(hub.thread) if hub.thread is not None else None
+        if thread is not None and thread.platform == "teams":
+            return (next(iter(self._urls)),)
         return ()
 
     async def deliver(self, notice: Notice, target: str) -> None:
-        raise NotImplementedError
+        """Posts the card. Twice posts it twice, with the same links: all of them together are good for one press.
+
+        Raises RetryableError `WorkflowBusy` and `WorkflowRefused` (a flow that is off, gone, or takes no card: somebody
+        must mend it, meanwhile it is tried again), and what `Outbound` raises.
+        """
+        url = self._urls.get(target)
+        if url is None:
+            log.info("teams_webhook_gone", target=target, notice_id=notice.id)  # taken out of the settings since
+            return
+        card = await self._card(notice)
+        if card is None:
+            return
+        body = adaptive.message(card, lambda button: self._link(notice, button))
+        answered = await self._outbound.post(url, json.dumps(body, ensure_ascii=False).encode(), _HEADERS)
+        self._judge(answered, target)
 
     async def gave_up(self, notice: Notice, target: str, error: HubletError) -> None:
-        raise NotImplementedError
+        log.error("teams_gave_up", target=target, notice_id=notice.id, hub_id=notice.hub_id, code=error.code)
+
+    async def _card(self, notice: Notice) -> Card | None:
+        """None = what the notice says is out of date."""
+        now = self._clock.now()
+        deadline = _moment(notice.data.get("deadline"))
+        if deadline is not None and deadline <= now:
+            return None
+        hub = await self._present(notice)
+        if _kind(notice) == "ready":
+            return self._hub_card(hub, self._rules, now) if hub is not None else None
+        return self._notice_card(notice, hub, self._rules, now)
+
+    async def _present(self, notice: Notice) -> Hub | None:
+        """The hub as it is now; None = it is gone, also when another one has its name meanwhile."""
+        hub = await self._hubs.get(notice.owner, notice.hub_name)
+        return hub if hub is not None and hub.id == notice.hub_id else None
+
+    async def _buried(self, notice: Notice) -> Hub | None:
+        gone = await self._hubs.gone(notice.owner, notice.hub_id)
+        return gone.hub if gone is not None else None
+
+    def _link(self, notice: Notice, button: Button) -> str | None:
+        """An action page for the hub's owner. None where a link must not be: the button is left out then."""
+        if button.verb is None or button.verb in _NEVER_IN_A_CHANNEL or not self._settings.links_to:
+            return None
+        now = self._clock.now()
+        ends = _moment(button.deadline) or now + LINK_LIFE
+        if ends <= now:
+            return None
+        # The same at every delivery of this notice: it may be posted twice, and must be good for one press only.
+        nonce = hashlib.sha256(f"teams/{notice.owner}/{notice.id}/{button.verb}/{button.hub_id}".encode()).hexdigest()
+        link = ActionLink(
+            verb=button.verb,
+            hub_id=button.hub_id,
+            owner=notice.owner,
+            deadline=button.deadline,
+            expires_at=min(ends, now + action_links.LONGEST),
+            nonce=nonce[:32],
+        )
+        return action_links.url(self._settings.links_to, action_links.sign(self._settings.seal_keys, link))
+
+    def _judge(self, answered: Answered, target: str) -> None:
+        if 200 <= answered.status < 300:
+            self._refusing.discard(target)
+            return
+        if answered.status == _BUSY or answered.status >= 500:
+            message = f"The Teams webhook '{target}' answered {answered.status}."
+            raise RetryableError("WorkflowBusy", message, retry_after_s=answered.retry_after_s)
+        message = f"The Teams webhook '{target}' refuses messages: it answered {answered.status}."
+        fix = "Look at the flow's runs in Teams (Workflows): it may be off or without an owner, or its address is new."
+        if target not in self._refusing:
+            self._refusing.add(target)
+            log.error("teams_webhook_refuses", target=target, status=answered.status, fix=fix)
+        raise RetryableError("WorkflowRefused", message, fix=fix, retry_after_s=answered.retry_after_s)
+
+
+def _kind(notice: Notice) -> str:
+    """`ready` of `io.hublet.hub.ready.v1`."""
+    return notice.type.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+
+
+def _moment(text: object) -> datetime | None:
+    """Of RFC 3339; None for anything else, and for a time without an offset."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None

@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import azure.functions as func
 
-from functions import catalog_http, chat_http, hubs_http, meta_http, operations_http, tokens_http
+from functions import actions_http, catalog_http, chat_http, hubs_http, meta_http, operations_http, tokens_http
 from localdev.host.routes import Template, split_path
+from shared.api.action_press import Press
 from shared.api.chat_parts import Parts
 from shared.api.http import Edge
 from shared.api.prefer import Waits
@@ -21,7 +22,7 @@ from tests.support.world import World
 
 ADMIN_TOKEN = "an-admin-token-of-more-than-32-characters"
 BASE = "https://hublet.example.org"
-MODULES = (hubs_http, operations_http, tokens_http, catalog_http, meta_http)
+MODULES = (hubs_http, operations_http, tokens_http, catalog_http, actions_http, meta_http)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Answer:
 
 
 class Api:
-    """The HTTP functions over one world. Time passes only when a handler sleeps; `while_waiting` runs at each sleep."""
+    """The HTTP functions over one world. Time passes only when a handler sleeps; `while_waiting` runs at each sleep.
+    `press`: what a press on an action page does instead of the real thing."""
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Api:
         app: Callable[[], App] | None = None,
         max_waits: int = 8,
         chat: Callable[[], Parts] | None = None,
+        press: Press | None = None,
     ) -> None:
         self.world = world
         self.while_waiting: list[Callable[[], Awaitable[None] | None]] = []
@@ -63,7 +66,9 @@ class Api:
         edge = Edge(app=app or (lambda: world.app), waits=Waits(self._sleep, limit=max_waits), prices=PriceMemo())
         functions = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
         for module in MODULES:
-            functions.register_functions(module.blueprint(edge))
+            functions.register_functions(
+                actions_http.blueprint(edge, press) if module is actions_http else module.blueprint(edge)
+            )
         functions.register_functions(chat_http.blueprint(edge, chat) if chat else chat_http.blueprint(edge))
         self._functions = []
         for function in sorted(functions.get_functions(), key=lambda function: str(function.get_function_name())):

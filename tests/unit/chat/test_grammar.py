@@ -1,0 +1,338 @@
+"""Commands as people type them."""
+
+import random
+
+import pytest
+
+from shared.api.steer_request import ExtendRequest
+from shared.chat import grammar
+from shared.chat.grammar import MAX_TEXT, OPTIONS, USAGES, Command, Misread, Order, parse, plain, shown
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
+
+
+def understood(text: str) -> Command:
+    command = parse(text)
+    assert isinstance(command, Command), command
+    assert command.wrong == (), command.wrong
+    return command
+
+
+def wrong(text: str) -> tuple[str, ...]:
+    command = parse(text)
+    assert isinstance(command, Command), command
+    assert command.wrong
+    return command.wrong
+
+
+def misread(text: str) -> Misread:
+    found = parse(text)
+    assert isinstance(found, Misread), found
+    return found
+
+
+# ---- every command
+
+
+@pytest.mark.parametrize("order", Order)
+def test_every_command_has_a_usage_whose_example_is_understood(order: Order):
+    assert understood(USAGES[order].example).order is order
+
+
+def test_every_option_of_create_is_understood_as_its_example_has_it():
+    command = understood("create " + " ".join(example for example, _ in OPTIONS.values()))
+    assert command.options == {
+        "size": "Standard_D2s_v3",
+        "people": 12,
+        "region": "eastus",
+        "start": "08:30",
+        "stop": "19:00",
+        "days": WEEKDAYS,
+        "zone": "Europe/Berlin",
+        "idle": 60,
+        "until": "2027-02-01",
+    }
+
+
+def test_options_come_in_any_order_and_the_name_anywhere():
+    for text in ("create physics people=12 stop=19:00", "create stop=19:00 physics people=12"):
+        command = understood(text)
+        assert (command.name, command.options) == ("physics", {"people": 12, "stop": "19:00"})
+
+
+def test_nothing_typed_is_help():
+    for text in ("", "   ", "/hub", "hub", "@hublet", "\u200b\u00a0", "```"):
+        assert understood(text).order is Order.HELP
+
+
+def test_help_may_be_about_a_command():
+    assert understood("help extend").about is Order.EXTEND
+    assert understood("help nonsense").about is None
+
+
+@pytest.mark.parametrize("order", ["status", "start", "stop", "restart", "retry", "delete", "extend"])
+def test_a_command_about_one_hub_needs_its_name(order: str):
+    assert "Which hub?" in wrong(order)[0]
+    assert understood(f"{order} physics").name == "physics"
+
+
+def test_what_is_left_over_is_not_passed_over():
+    """`delete physics 101` must not delete physics."""
+    for order in ("delete", "stop", "status"):
+        assert "'101'" in wrong(f"{order} physics 101")[0]
+    assert "'everything'" in wrong("list everything")[0]
+
+
+def test_deletion_with_its_code():
+    assert understood("delete physics confirm ab2d").code == "AB2D"
+    assert understood("delete physics").code is None
+    assert wrong("delete physics confirm") and wrong("delete physics confirm abcde")
+
+
+# ---- lengths of time
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("", 1),
+        ("2h", 2),
+        ("90m", 1.5),
+        ("1.5h", 1.5),
+        ("1,5h", 1.5),
+        ("1h30m", 1.5),
+        ("1h 30m", 1.5),
+        ("1 h 30 min", 1.5),
+        ("1 hour and 30 minutes", 1.5),
+        ("2 hours", 2),
+        ("by 2h", 2),
+        ("for 45 minutes", 0.75),
+        ("1:30", 1.5),
+        ("3", 3),
+        ("+2H", 2),
+        ("168h", 168),
+    ],
+)
+def test_extend_takes_the_ways_people_write_a_length(text: str, hours: float):
+    assert understood(f"extend physics {text}").hours == pytest.approx(hours)
+
+
+def test_extend_takes_the_length_before_the_name():
+    command = understood("extend 2h physics")
+    assert (command.name, command.hours) == ("physics", 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["tomorrow", "-2h", "2h2h", "90", "1e3h", "infh", "nan", "h", "m", "٣h", "2d", "99999h", "0m", "14m", "169h"],
+)
+def test_extend_refuses_what_is_no_length_or_out_of_bounds(text: str):
+    assert parse(f"extend physics {text}") != parse("extend physics")
+    wrong(f"extend physics {text}")
+
+
+def test_the_bounds_of_extend_are_the_apis():
+    fields = ExtendRequest.model_fields["hours"]
+    bounds = str(fields.annotation) + str(fields.metadata)
+    assert f"ge={grammar.LEAST_HOURS}" in bounds and f"le={grammar.MOST_HOURS:g}" in bounds
+
+
+# ---- values of options
+
+
+@pytest.mark.parametrize(
+    ("typed", "wall"),
+    [("19:00", "19:00"), ("9:30", "09:30"), ("19", "19:00"), ("7pm", "19:00"), ("7:30PM", "19:30"), ("12am", "00:00")],
+)
+def test_times_of_day(typed: str, wall: str):
+    assert understood(f"create stop={typed}").options["stop"] == wall
+
+
+@pytest.mark.parametrize("typed", ["24:00", "19:60", "13pm", "late", "1900", "-1:00", "١٩:٠٠"])
+def test_no_times_of_day(typed: str):
+    assert "stop" in wrong(f"create stop={typed}")[0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "days"),
+    [
+        ("mon-fri", WEEKDAYS),
+        ("Mon–Fri", WEEKDAYS),
+        ("monday-friday", WEEKDAYS),
+        ("weekdays", WEEKDAYS),
+        ("mon,wed,fri", ("mon", "wed", "fri")),
+        ("mon, wed, fri", ("mon", "wed", "fri")),
+        ("fri-mon", ("mon", "fri", "sat", "sun")),
+        ("fri,mon", ("mon", "fri")),
+        ("sat+sun", ("sat", "sun")),
+        ("tu/th", ("tue", "thu")),
+        ("daily", (*WEEKDAYS, "sat", "sun")),
+    ],
+)
+def test_days(typed: str, days: tuple[str, ...]):
+    assert understood(f"create stop=19:00 days={typed} people=3").options["days"] == days
+
+
+@pytest.mark.parametrize("typed", ["mo-xx", "m", "mon-", "mon-wed-fri", "1-5", ","])
+def test_no_days(typed: str):
+    assert any("days" in one for one in wrong(f"create stop=19:00 days={typed}"))
+
+
+def test_a_size_may_be_written_without_its_first_word():
+    assert understood("create size=D2s_v3").options["size"] == "Standard_D2s_v3"
+
+
+def test_idle_takes_minutes_and_lengths():
+    assert understood("create idle=60").options["idle"] == 60
+    assert understood("create idle=1h30m").options["idle"] == 90
+
+
+@pytest.mark.parametrize("typed", ["2027-02-30", "tomorrow", "2027-2-1", "01.02.2027"])
+def test_no_dates(typed: str):
+    assert "until" in wrong(f"create until={typed}")[0]
+
+
+# ---- what platforms and keyboards add
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE Physics PEOPLE=12",
+        "/hub create physics people=12",
+        "hub create physics people=12",
+        "create\u00a0physics\u2003people=12",
+        "cre\u200bate phys\u00adics people=12",
+        "*create* `physics` *people=12*",
+        "_create_ ~physics~ people=*12*",
+        "create “physics” people=“12”",
+        "create ‘physics’, people = 12.",
+        "create <http://physics.io|physics> people=12",
+        "create physics —people=12",
+        "create --name=physics --people=12",
+        "create physics people:12",
+        "<at>Hublet</at> create physics people=12",
+        "<at>Hublet</at>&nbsp;create physics people=12\r\n",
+        "<p>create physics people=12</p>",
+        "create ｐｈｙｓｉｃｓ people=１２",
+        "create physics people=12\x00\x07",
+        "new physics users=12",
+    ],
+)
+def test_the_same_command_however_it_arrives(text: str):
+    command = understood(text)
+    assert (command.order, command.name, command.options) == (Order.CREATE, "physics", {"people": 12})
+
+
+def test_mentions_and_addresses_are_words():
+    assert plain("<@U123|ada> <#C1|general> <!channel> <mailto:a@b.org|a@b.org> <https://x.org>") == (
+        "@ada #general @channel a@b.org https://x.org"
+    )
+
+
+# ---- mistakes
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("creat physics people=3", "create physics people=3"),
+        ("lst", "list"),
+        ("statsu physics", "status physics"),
+        ("physics stop", "stop physics"),
+        ("delte physics", "delete physics"),
+        ("extnd physics 2h", "extend physics 2h"),
+        ("help!", ""),
+    ],
+)
+def test_the_nearest_command_is_shown(typed: str, meant: str):
+    if meant:
+        assert misread(typed).try_this == meant
+        understood(meant)
+    else:
+        understood(typed)
+
+
+def test_nothing_near_is_nothing_meant():
+    assert misread("xyzzy").try_this == ""
+
+
+def test_all_mistakes_of_a_create_are_told_at_once():
+    told = "\n".join(
+        wrong("create physics lab peopel=3 people=many stop=late days=xx idle=soon color=red zone=UTC until=x")
+    )
+    for part in ("'lab'", "'peopel'. Did you mean people?", "'many'", "'late'", "'xx'", "'soon'", "'color'", "'x'"):
+        assert part in told
+    assert "zone says nothing" in told
+
+
+def test_an_option_that_is_there_twice_is_not_guessed():
+    assert "twice" in wrong("create people=3 people=30")[0]
+
+
+def test_an_option_without_value():
+    assert "no value" in wrong("create people=")[0]
+
+
+def test_days_alone_are_a_mistake():
+    assert "days say nothing" in wrong("create days=mon-fri")[0]
+
+
+# ---- whatever is typed
+
+HOSTILE = [
+    "x" * 3000,
+    "create " + "y" * 3000,
+    "create " + "a=b " * 900,
+    "create " + "=" * 3000,
+    "<" * 1500 + ">" * 1500,
+    "<http://a|" * 300,
+    "&amp;" * 600,
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "stop <!channel> <!everyone> @here",
+    "status [click](javascript:alert(1))",
+    "status ../../etc/passwd",
+    "status physics' OR 1=1 --",
+    "status {{7*7}} ${jndi:ldap://x}",
+    "status \ud800\udfff",
+    "status \u202egnp.exe",
+    "status " + "e" + "\u0301" * 500,
+    "😀" * 700,
+    "👩‍👩‍👧‍👦 list",
+    "create 😀 people=😀",
+    "\x00\x01\x02\x1b[31mred",
+    "extend physics " + "9" * 2900 + "h",
+    "extend physics " + "1h" * 1000,
+    "create people=" + "9" * 2900,
+    "create until=" + "9" * 30 + "-01-01",
+    "\n" * 3000,
+    "delete " * 500,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_nothing_typed_breaks_anything_and_what_is_repeated_is_short(text: str):
+    found = parse(text)
+    said = [found.said, found.try_this] if isinstance(found, Misread) else [*found.wrong, found.name or ""]
+    for line in said:
+        assert len(line) < 250
+        assert line.isprintable()
+        line.encode()
+
+
+def test_random_rubbish_never_raises():
+    chance = random.Random(7)
+    letters = "abcdelist=:,-–<>|&;*_`\"'“”\u200b\u00a0\x00\n 0159hm😀é@#!{}[]()/\\%\ud800"
+    for _ in range(3000):
+        rubbish = "".join(chance.choice(letters) for _ in range(chance.randrange(60)))
+        for start in ("", "create ", "extend physics ", "delete "):
+            parse(start + rubbish)
+
+
+def test_text_beyond_the_limit_is_not_read():
+    assert understood("list" + " " * MAX_TEXT + "rubbish").order is Order.LIST
+
+
+def test_what_is_shown_is_one_printable_line_and_cut():
+    assert shown("a\n\tb\u202ec") == "a b c"
+    assert shown("x" * 100) == "x" * 39 + "…"
