@@ -145,7 +145,6 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Where connections were made to; all of them end at `elsewhere.port` on loopback, so that tests may talk of public
     addresses without anything leaving this machine."""
     import aiohappyeyeballs
-    import aiohttp.connector
 
     real = aiohappyeyeballs.start_connection
 
@@ -159,7 +158,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
         first = addr_infos[0]
         return await real([(first[0], first[1], first[2], first[3], ("127.0.0.1", kept.port))], **more)
 
-    monkeypatch.setattr(aiohttp.connector.aiohappyeyeballs, "start_connection", start)
+    monkeypatch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", start)
     return kept
 
 
