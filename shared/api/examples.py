@@ -42,6 +42,15 @@ EXAMPLES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "not tonight": {"skipNextStop": True},
         },
         "Nothing": {"nothing": {}},
+        "SinkRequest": {
+            "all events but progress": {"url": "https://hooks.example.org/hublet"},
+            "warnings only": {
+                "url": "https://hooks.example.org/warnings",
+                "events": ["stopping-soon", "ending-soon", "budget-nearly-spent"],
+                "description": "the course's calendar",
+            },
+        },
+        "RedeliverRequest": {"all": {}, "one": {"id": "bio101-ab2cd3.17"}},
         "TokenRequest": {"a token for a colleague": {"owner": "ada", "name": "laptop"}},
     }
 )

@@ -42,6 +42,7 @@ _PATH_PARAMETERS: Mapping[str, tuple[str, dict[str, object]]] = {
     "hubs": ("The hub's name, or its id.", {"type": "string", "minLength": 1}),
     "operations": ("The operation's id.", {"type": "string", "minLength": 1}),
     "tokens": ("The token's id.", {"type": "string", "minLength": 1}),
+    "sinks": ("The web hook's id.", {"type": "string", "minLength": 1}),
 }
 
 
@@ -172,6 +173,8 @@ def _schemas() -> dict[str, Any]:
     from shared.api.hub_request import HubRequest
     from shared.api.hub_view import EventView, HubView
     from shared.api.operation_view import OperationView
+    from shared.api.sink_request import RedeliverRequest, SinkRequest
+    from shared.api.sink_view import FailedDeliveryView, IssuedSinkView, RedeliveredView, SinkView
     from shared.api.steer_request import ExtendRequest, Nothing
     from shared.api.token_request import TokenRequest
     from shared.api.token_view import AdminPasswordView, IssuedTokenView, TokenView
@@ -182,6 +185,8 @@ def _schemas() -> dict[str, Any]:
         "ExtendRequest": ExtendRequest,
         "Nothing": Nothing,
         "TokenRequest": TokenRequest,
+        "SinkRequest": SinkRequest,
+        "RedeliverRequest": RedeliverRequest,
         "Hub": HubView,
         "CostDetail": CostDetail,
         "Event": EventView,
@@ -191,6 +196,10 @@ def _schemas() -> dict[str, Any]:
         "Token": TokenView,
         "IssuedToken": IssuedTokenView,
         "AdminPassword": AdminPasswordView,
+        "Sink": SinkView,
+        "IssuedSink": IssuedSinkView,
+        "FailedDelivery": FailedDeliveryView,
+        "Redelivered": RedeliveredView,
         "Mistake": MistakeView,
     }
     schemas: dict[str, Any] = {}
@@ -198,7 +207,7 @@ def _schemas() -> dict[str, Any]:
         schema = TypeAdapter(kind).json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[name] = {**schema, "title": name}
-    for name in ("Hub", "Event", "Token"):
+    for name in ("Hub", "Event", "Token", "Sink", "FailedDelivery"):
         schemas[f"{name}List"] = _page_of(name)
     schemas["SizeList"] = {**_page_of("Size"), "required": ["value"]}
     schemas["Health"] = _object({"status": {"type": "string"}}, ["status"])
