@@ -363,6 +363,24 @@ async def test_a_small_answer_does_not_become_a_large_one(ca: SmallCa):
         assert (await post(outbound, f"https://localhost:{server.port}/")).body == packed
 
 
+@pytest.mark.parametrize("piece", [b"x: y\r\n", b"x" * 1000, b"HTTP/1.1 100 Continue\r\n\r\n"])
+async def test_headers_without_end_take_neither_memory_nor_time(ca: SmallCa, piece: bytes):
+    sent = 0
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"" if piece.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\n")
+        while True:
+            writer.write(piece * 1000)
+            await writer.drain()
+            sent += len(piece) * 1000
+
+    async with serving(ca.server("localhost"), endless) as server, way_out(ca, listed="localhost") as outbound:
+        error = await refusal(post(outbound, f"https://localhost:{server.port}/secret", limit_s=2))
+    assert error.code in ("Unreachable", "TimedOut")
+    assert sent < 64 << 20
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared import log
-from shared.adapters.storage import codec, keys
+from shared.adapters.storage import carried, codec, keys
 from shared.adapters.storage.client import StorageClients
 from shared.adapters.storage.errors import RowExists
 from shared.adapters.storage.sealing import Sealer
@@ -47,7 +47,8 @@ MAX_FAILED_READ = 10_000
 by the notice's id."""
 
 _SEALED = {"url": "sealedUrl", "secret": "sealedSecret", "previous_secret": "sealedPreviousSecret"}
-_LEFT_OUT = {"etag": True, **dict.fromkeys(_SEALED, True)}
+_COLUMNS = frozenset(_SEALED.values())
+_LEFT_OUT = {"etag": True, "carried": True, **dict.fromkeys(_SEALED, True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,7 @@ class TableSinkStore:
             keys.owner_partition(record.owner),
             _sink(record.id),
             codec.to_json(SinkRecord, record, leave_out=_LEFT_OUT),
+            kept=carried.of(record.carried),
         )
         for name, column in _SEALED.items():
             if (value := getattr(record, name)) is not None:
@@ -234,10 +236,10 @@ class TableSinkStore:
             for name, column in _SEALED.items()
             if isinstance(value := row.values.get(column), str)
         }
-        record = codec.from_json(SinkRecord, {**document, **opened}, "A sink row")
+        record, kept = codec.with_remainder(SinkRecord, {**document, **opened}, "A sink row", row, _COLUMNS, _LEFT_OUT)
         if record.owner != owner or _sink(record.id) != row.key:
             raise FatalError("RowUnreadable", "A sink row lies in another place than it says.")
-        return replace(record, etag=row.etag)
+        return replace(record, etag=row.etag, carried=kept)
 
     def _read(self, owner: str, row: Row) -> SinkRecord | None:
         try:

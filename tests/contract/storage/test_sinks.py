@@ -1,6 +1,7 @@
 """`SinkStore`: web hooks, who hears of an owner's hubs, what was not delivered."""
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -10,8 +11,9 @@ import pytest
 from shared.adapters.storage import keys, sinks
 from shared.adapters.storage.client import StorageClients
 from shared.adapters.storage.sinks import TableSinkStore
-from shared.errors import ConcurrentUpdate, FatalError, RetryableError
+from shared.errors import ConcurrentUpdate, FatalError, RetryableError, RowTooNew
 from shared.hubs.ports import SinkExists, SinkRecord, SinkStore
+from shared.hubs.versions import NEWEST
 from shared.settings import SealKey
 from tests.contract.storage.worlds import Wire, connect
 from tests.support.builders import OWNER, a_failed_delivery, a_notice, a_sink, some_settings
@@ -243,6 +245,32 @@ async def test_an_older_key_opens_and_the_newest_one_seals(storage: StorageClien
     assert found is not None
     saved = await both.save(found)
     assert await TableSinkStore(storage, clock, [new]).get(OWNER, a_sink().id) == saved
+
+
+async def test_what_a_newer_release_added_is_still_there_after_a_save(storage: StorageClients, clock: FakeClock):
+    store = TableSinkStore(storage, clock, KEYS)
+    await store.create(a_sink())
+    row = await row_of(storage)
+    document = {**json.loads(str(row["doc0"])), "fromTheFuture": [1]}
+    await storage.table_client("sinks").upsert_entity(
+        {**row, "v": NEWEST, "doc0": json.dumps(document), "colour": "red"}
+    )
+    found = await store.get(OWNER, a_sink().id)
+    assert found is not None
+    await store.save(replace(found, description="new"))
+    row = await row_of(storage)
+    document = json.loads(str(row["doc0"]))
+    assert (row["v"], row["colour"]) == (NEWEST, "red")
+    assert (document["fromTheFuture"], document["description"]) == ([1], "new")
+
+
+async def test_a_row_that_is_too_new_is_left_alone(storage: StorageClients, clock: FakeClock):
+    store = TableSinkStore(storage, clock, KEYS)
+    await store.create(a_sink())
+    await storage.table_client("sinks").upsert_entity({**await row_of(storage), "v": NEWEST + 1})
+    for read in (store.get(OWNER, a_sink().id), store.list(OWNER), store.hearing(OWNER)):
+        with pytest.raises(RowTooNew):
+            await read
 
 
 async def test_who_hears_is_remembered_for_a_minute(storage: StorageClients, clock: FakeClock, wire: Wire):
