@@ -154,12 +154,11 @@ class GuardedOutbound:
 
 
 async def _beginning(response: "aiohttp.ClientResponse") -> bytes:
-    """At most BODY_CAP bytes. What follows is not read: the connection is closed instead."""
+    """At most BODY_CAP bytes. What follows is not read: aiohttp closes the connection of a body that did not end."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) >= BODY_CAP:
-            response.close()
             break
     return bytes(body[:BODY_CAP])
 

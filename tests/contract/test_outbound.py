@@ -5,6 +5,7 @@ import gc
 import ssl
 import sys
 import time
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -464,5 +465,18 @@ def test_each_event_loop_has_its_session_and_takes_it_along(ca: SmallCa):
             return kept
 
     assert [asyncio.run(once()) for _ in range(3)] == [1, 1, 1]
-    gc.collect()
     assert outbound._sessions == {}
+
+
+def test_sessions_of_loops_that_are_gone_do_not_pile_up(ca: SmallCa):
+    outbound = GuardedOutbound(some_settings(HUBLET_SINK_HOSTS="localhost", HUBLET_CA_FILE=str(ca.file)))
+
+    async def once() -> int:
+        async with serving(ca.server("localhost")) as server:
+            await post(outbound, f"https://localhost:{server.port}/")
+        return len(outbound._sessions)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        assert [asyncio.run(once()) for _ in range(3)] == [1, 1, 1]
+        gc.collect()

@@ -225,6 +225,17 @@ async def test_a_row_moved_to_another_owner_or_id_does_not_open(storage: Storage
             await store.get(owner, sink_id)
 
 
+async def test_a_url_moved_to_another_web_hook_does_not_open(storage: StorageClients, clock: FakeClock):
+    """Else who can write rows could have one owner's events sent to another's server, and shown to them."""
+    store = TableSinkStore(storage, clock, KEYS)
+    await store.create(a_sink())
+    await store.create(a_sink(owner=OTHER))
+    theirs = await row_of(storage, OTHER)
+    await storage.table_client("sinks").upsert_entity({**await row_of(storage), "sealedUrl": theirs["sealedUrl"]})
+    with pytest.raises(FatalError, match="SealBroken"):
+        await store.get(OWNER, a_sink().id)
+
+
 async def test_a_row_that_cannot_be_read_hides_no_other(storage: StorageClients, clock: FakeClock):
     store = TableSinkStore(storage, clock, KEYS)
     made = await store.create(a_sink())
