@@ -1,14 +1,11 @@
 """One list of kinds, and everything that names one."""
 
 import ast
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
-from standardwebhooks import WebhookVerificationError
 
-from shared.adapters.notify import cloud_events, standard_webhooks
 from shared.api.sink_request import Kind
 from shared.errors import FatalError
 from shared.hubs.notice_kinds import KINDS, PROGRESS
@@ -51,28 +48,6 @@ def test_everything_that_is_told_is_in_the_list_and_nothing_else():
 
 def test_requests_may_name_every_kind():
     assert get_args(Kind) == tuple(KINDS)
-
-
-def test_the_document_for_receivers_tells_every_kind_with_its_sentence():
-    document = (HUBS.parents[1] / "docs" / "webhooks.md").read_text(encoding="utf-8")
-    assert [
-        f"| `{kind}` | {about} |" for kind, about in KINDS.items() if f"| `{kind}` | {about} |" not in document
-    ] == []
-
-
-def test_the_receiver_in_the_document_works():
-    """The first Python block is what readers copy."""
-    document = (HUBS.parents[1] / "docs" / "webhooks.md").read_text(encoding="utf-8")
-    code = document.split("```python\n")[1].split("```")[0]
-    made: dict[str, Any] = {}
-    exec(code, made)
-    body = cloud_events.encode(a_notice())
-    sent = dict(standard_webhooks.headers(a_sink(), a_notice().id, datetime.now(UTC), body))
-    seen: set[str] = set()
-    assert made["received"](a_sink().secret, sent, body, seen)["event"] == "stopping-soon"
-    assert made["received"](a_sink().secret, sent, body, seen) is None
-    with pytest.raises(WebhookVerificationError):
-        made["received"](a_sink().secret, sent, body + b" ", set())
 
 
 # ---- who hears what
