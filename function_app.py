@@ -16,6 +16,7 @@ from functions import (
     notify_queue,
     operations_http,
     poison_queue,
+    sinks_http,
     sweep_timer,
     tick_timer,
     tokens_http,
@@ -43,7 +44,16 @@ log.install()
 edge = Edge.over(get_app)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-for module in (hubs_http, operations_http, tokens_http, catalog_http, chat_http, actions_http, meta_http):
+for module in (
+    hubs_http,
+    operations_http,
+    tokens_http,
+    sinks_http,
+    catalog_http,
+    chat_http,
+    actions_http,
+    meta_http,
+):
     app.register_functions(module.blueprint(edge))
 for trigger in (work_queue, poison_queue, notify_queue, tick_timer, sweep_timer, audit_timer):
     app.register_functions(trigger.blueprint(get_app))

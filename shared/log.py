@@ -38,6 +38,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"b3BlbnNzaC1rZXktdj[A-Za-z0-9+/=\s]*"), MASK),
     (re.compile(r"PuTTY-User-Key-File.*", re.S), MASK),
     (re.compile(r"\bhlt_[A-Za-z0-9]{1,64}_[A-Za-z0-9_-]+"), "hlt_" + MASK),
+    (re.compile(r"\bwhsec_[A-Za-z0-9+/_-]{8,}={0,2}"), "whsec_" + MASK),
     (
         re.compile(r"(?i)\b(bearer|basic|token|sharedkey(?:lite)?)(\s+)(?!\*\*\*)[A-Za-z0-9._~+/:=-]{8,}"),
         r"\1\2" + MASK,

@@ -71,6 +71,15 @@ EXAMPLES: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
                 "conversation": {"id": "19:abc@thread.tacv2", "tenantId": "66666666-7777-4888-8999-000000000000"},
             }
         },
+        "SinkRequest": {
+            "all events but progress": {"url": "https://hooks.example.org/hublet"},
+            "warnings only": {
+                "url": "https://hooks.example.org/warnings",
+                "events": ["stopping-soon", "ending-soon", "budget-nearly-spent"],
+                "description": "the course's calendar",
+            },
+        },
+        "RedeliverRequest": {"all": {}, "one": {"id": "bio101-ab2cd3.17"}},
         "TokenRequest": {"a token for a colleague": {"owner": "ada", "name": "laptop"}},
     }
 )

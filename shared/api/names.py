@@ -14,6 +14,8 @@ from shared.hubs.model import HUB_NAME
 HUB_ID = re.compile(r"[a-z][a-z0-9-]{0,29}-[a-z2-7]{6}")
 OPERATION_ID = re.compile(r"[a-z][a-z0-9-]{0,29}-[a-z2-7]{6}\.[1-9][0-9]{0,8}")
 TOKEN_ID = re.compile(r"[a-z0-9]{1,32}")
+SINK_ID = re.compile(r"[a-z2-7]{12}")
+NOTICE_ID = re.compile(r"[a-z][a-z0-9-]{0,29}-[a-z2-7]{6}\.[0-9]{1,10}")
 OWNER = re.compile(r"[a-z0-9](?:[a-z0-9._@+-]{0,62}[a-z0-9])?")
 ADMIN_USER = re.compile(r"[a-z][a-z0-9_-]{0,16}")
 PERSON = re.compile(r"[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?")

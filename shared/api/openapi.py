@@ -44,6 +44,7 @@ _PATH_PARAMETERS: Mapping[str, tuple[str, dict[str, object]]] = {
     "tokens": ("The token's id.", {"type": "string", "minLength": 1}),
     "chat/links": ("The link's id.", {"type": "string", "minLength": 1}),
     "chat/actions": ("The link's signed part.", {"type": "string", "minLength": 1}),
+    "sinks": ("The web hook's id.", {"type": "string", "minLength": 1}),
 }
 """By what stands before the parameter in the path."""
 
@@ -177,6 +178,8 @@ def _schemas() -> dict[str, Any]:
     from shared.api.hub_request import HubRequest
     from shared.api.hub_view import EventView, HubView
     from shared.api.operation_view import OperationView
+    from shared.api.sink_request import RedeliverRequest, SinkRequest
+    from shared.api.sink_view import FailedDeliveryView, IssuedSinkView, RedeliveredView, SinkView
     from shared.api.steer_request import ExtendRequest, Nothing
     from shared.api.token_request import TokenRequest
     from shared.api.token_view import AdminPasswordView, IssuedTokenView, TokenView
@@ -188,6 +191,8 @@ def _schemas() -> dict[str, Any]:
         "Nothing": Nothing,
         "TokenRequest": TokenRequest,
         "ChatLinkRequest": ChatLinkRequest,
+        "SinkRequest": SinkRequest,
+        "RedeliverRequest": RedeliverRequest,
         "Hub": HubView,
         "CostDetail": CostDetail,
         "Event": EventView,
@@ -198,6 +203,10 @@ def _schemas() -> dict[str, Any]:
         "ChatLink": ChatLinkView,
         "IssuedToken": IssuedTokenView,
         "AdminPassword": AdminPasswordView,
+        "Sink": SinkView,
+        "IssuedSink": IssuedSinkView,
+        "FailedDelivery": FailedDeliveryView,
+        "Redelivered": RedeliveredView,
         "Mistake": MistakeView,
     }
     schemas: dict[str, Any] = {}
@@ -205,7 +214,7 @@ def _schemas() -> dict[str, Any]:
         schema = TypeAdapter(kind).json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[name] = {**schema, "title": name}
-    for name in ("Hub", "Event", "Token", "ChatLink"):
+    for name in ("Hub", "Event", "Token", "ChatLink", "Sink", "FailedDelivery"):
         schemas[f"{name}List"] = _page_of(name)
     schemas["SizeList"] = {**_page_of("Size"), "required": ["value"]}
     schemas["Health"] = _object({"status": {"type": "string"}}, ["status"])

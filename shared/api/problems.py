@@ -81,6 +81,10 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "Write `/hub link` in the chat: it shows a new one, good for 15 minutes, once.",
         ),
         "LinkNotFound": _never(404, "There is no such link", "GET /api/chat/links lists the links you may see."),
+        "SinkNotFound": _never(404, "There is no such web hook", "GET /api/sinks lists yours."),
+        "DeliveryNotFound": _never(
+            404, "There is no such failed notice", "GET /api/sinks/{id}/failed lists what can be sent again."
+        ),
         # ---- what cannot be done now
         "HubAlreadyExists": _never(
             409, "The name is taken", "Choose another name, or leave `name` out to get a free one."
@@ -88,6 +92,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "HubIsBeingDeleted": _later(409, "The hub is being deleted", "Wait until it is gone: then its name is free."),
         "HubNameNeeded": _never(409, "No free default name is left", "Send a `name`."),
         "HubQuotaExceeded": _never(409, "You have as many hubs as you may have", "Delete one you no longer need."),
+        "SinkQuotaExceeded": _never(409, "You have as many web hooks as you may have", "Delete one first."),
         "HubIsBeingMade": _later(
             409, "The hub is still being made", "Wait until it is ready, or delete it: that works at any time."
         ),
@@ -162,6 +167,8 @@ MISTAKES: Mapping[str, str] = MappingProxyType(
         "InvalidCidr": "Not an IPv4 network in CIDR form.",
         "CidrTooWide": "A network so wide that port 22 would be open to the world.",
         "InvalidUrl": "Not an https URL of a public host name.",
+        "AddressNotAllowed": "A URL that nothing is sent to: not https, not port 443, not a public address.",
+        "InvalidSecret": "Not a signing secret of the form asked for.",
         "InvalidPackage": "Not a package name (with a version, if wanted).",
         "InvalidTime": "Not a time in the form asked for.",
         "InThePast": "A moment that has passed.",

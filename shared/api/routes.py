@@ -312,6 +312,69 @@ TOKEN_DELETE = Route(
     answers=MappingProxyType({204: Answer("Revoked.")}),
     codes=("TokenNotFound",),
 )
+SINK_CREATE = Route(
+    method="POST",
+    path="sinks",
+    name="sink_create",
+    summary="Have events sent to a URL (web hook). Its signing secret is shown here and never again.",
+    body="SinkRequest",
+    body_required=True,
+    answers=MappingProxyType({201: Answer("The web hook, with its secret.", "IssuedSink", headers=("Location",))}),
+    codes=("InvalidRequest", "PrivateKeySent", "Forbidden", "SinkQuotaExceeded", "IdempotencyKeyNotAllowed"),
+    secret=True,
+)
+SINK_LIST = Route(
+    method="GET",
+    path="sinks",
+    name="sink_list",
+    summary="Your web hooks, without their secrets.",
+    query=(_TOP, _SKIP),
+    answers=MappingProxyType({200: Answer("One page of web hooks.", "SinkList")}),
+)
+SINK_GET = Route(
+    method="GET",
+    path="sinks/{id}",
+    name="sink_get",
+    summary="One web hook: where it sends, what it hears, whether it is disabled.",
+    answers=MappingProxyType({200: Answer("The web hook.", "Sink")}),
+    codes=("SinkNotFound",),
+)
+SINK_DELETE = Route(
+    method="DELETE",
+    path="sinks/{id}",
+    name="sink_delete",
+    summary="Remove a web hook and its failed deliveries.",
+    answers=MappingProxyType({204: Answer("Removed.")}),
+    codes=("SinkNotFound",),
+)
+SINK_ROTATE = Route(
+    method="POST",
+    path="sinks/{id}/rotate",
+    name="sink_rotate",
+    summary="A new signing secret, shown once. The present one signs beside it for 24 hours.",
+    body="Nothing",
+    answers=MappingProxyType({200: Answer("The web hook, with its new secret.", "IssuedSink")}),
+    codes=("InvalidRequest", "PrivateKeySent", "SinkNotFound", "IdempotencyKeyNotAllowed", "Busy"),
+    secret=True,
+)
+SINK_FAILED = Route(
+    method="GET",
+    path="sinks/{id}/failed",
+    name="sink_failed",
+    summary="What the web hook never took, oldest first. Kept for 30 days, or until it is sent again.",
+    query=(_TOP, _SKIP),
+    answers=MappingProxyType({200: Answer("One page of failed deliveries.", "FailedDeliveryList")}),
+    codes=("SinkNotFound",),
+)
+SINK_REDELIVER = Route(
+    method="POST",
+    path="sinks/{id}/redeliver",
+    name="sink_redeliver",
+    summary="Send one failed notice again, or all of them. A disabled web hook is enabled.",
+    body="RedeliverRequest",
+    answers=MappingProxyType({202: Answer("How many are on their way.", "Redelivered")}),
+    codes=("InvalidRequest", "PrivateKeySent", "SinkNotFound", "DeliveryNotFound", "Busy"),
+)
 ESTIMATE = Route(
     method="POST",
     path="estimates",
@@ -473,6 +536,13 @@ ROUTES: tuple[Route, ...] = (
     TOKEN_CREATE,
     TOKEN_LIST,
     TOKEN_DELETE,
+    SINK_CREATE,
+    SINK_LIST,
+    SINK_GET,
+    SINK_DELETE,
+    SINK_ROTATE,
+    SINK_FAILED,
+    SINK_REDELIVER,
     ESTIMATE,
     SIZES,
     CHAT_SLACK_COMMAND,

@@ -25,7 +25,7 @@ from shared.hubs.model import (
     SshAccess,
     StepRecord,
 )
-from shared.hubs.ports import DueRow, HubChange, HubSecrets, Idempotency, TokenRecord
+from shared.hubs.ports import DueRow, FailedDelivery, HubChange, HubSecrets, Idempotency, SinkRecord, TokenRecord
 from shared.hubs.states import Goal, HubState
 from shared.settings import Settings
 from tests.support.clock import MONDAY_MORNING
@@ -247,3 +247,27 @@ def some_secrets(**changes: Any) -> HubSecrets:
         acceptance_password_hash="$2b$04$abcdefghijklmnopqrstuuNotARealHashEither",
     )
     return replace(secrets, **changes)
+
+
+def a_sink(**changes: Any) -> SinkRecord:
+    """An owner's web hook that hears all but progress."""
+    sink = SinkRecord(
+        id="abcdefghijkl",
+        owner=OWNER,
+        url="https://hooks.example.org/hublet/u-4711?sig=s-4711",
+        secret="whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+        created_at=MONDAY_MORNING,
+        created_by=OWNER,
+    )
+    return replace(sink, **changes)
+
+
+def a_failed_delivery(notice: Notice | None = None, **changes: Any) -> FailedDelivery:
+    failed = FailedDelivery(
+        sink_id="abcdefghijkl",
+        notice=notice or a_notice(),
+        failed_at=MONDAY_MORNING,
+        code="SinkRefused",
+        message="hooks.example.org answered with status 500.",
+    )
+    return replace(failed, **changes)

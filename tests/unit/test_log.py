@@ -64,6 +64,7 @@ async def test_bound_fields_of_tasks_side_by_side_do_not_mix(lines: Lines):
 
 PEM = ed25519_pair("owner").private
 SECRETS = {
+    "a web hook's secret": ("whsec_" + "S+/s" * 8 + "Q==", "S+/s" * 8),
     "an API token": ("hlt_abcdefghijkl_" + "s" * 43, "s" * 43),
     "a bearer header": ("Authorization: Bearer abcdef123456.xyz", "abcdef123456"),
     "a private key": (f"key is {PEM} there", PEM.split("\n")[1]),

@@ -34,7 +34,8 @@ class Sink(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkRecord:
     """An owner's web hook. `events`: the kinds it hears (`ready`, `stopping-soon`, ...), none = all. `previous_secret`
-    signs beside `secret` until `previous_until` (rotation). `everybody`: hears of all owners' hubs (admins only)."""
+    signs beside `secret` until `previous_until` (rotation). `everybody`: hears of all owners' hubs (admins only).
+    `carried` is storage's own, as a hub's."""
 
     id: str
     owner: str
@@ -50,6 +51,7 @@ class SinkRecord:
     disabled_at: datetime | None = None
     disabled_why: str = ""
     etag: str | None = None
+    carried: object = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

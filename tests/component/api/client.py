@@ -9,7 +9,16 @@ from urllib.parse import parse_qsl, urlsplit
 
 import azure.functions as func
 
-from functions import actions_http, catalog_http, chat_http, hubs_http, meta_http, operations_http, tokens_http
+from functions import (
+    actions_http,
+    catalog_http,
+    chat_http,
+    hubs_http,
+    meta_http,
+    operations_http,
+    sinks_http,
+    tokens_http,
+)
 from localdev.host.routes import Template, split_path
 from shared.api.action_press import Press
 from shared.api.chat_parts import Parts
@@ -22,7 +31,7 @@ from tests.support.world import World
 
 ADMIN_TOKEN = "an-admin-token-of-more-than-32-characters"
 BASE = "https://hublet.example.org"
-MODULES = (hubs_http, operations_http, tokens_http, catalog_http, actions_http, meta_http)
+MODULES = (hubs_http, operations_http, tokens_http, sinks_http, catalog_http, actions_http, meta_http)
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,14 @@ from shared.api.hub_patch import parse_hub_patch
 from shared.api.hub_request import parse_hub_request
 from shared.api.problems import CODES, MISTAKES
 from shared.api.routes import HUB_LIST, ROUTES, Access, allowed_methods
+from shared.api.sink_request import parse_redeliver_request, parse_sink_request
 from shared.api.steer_request import parse_extend
 from shared.api.token_request import parse_token_request
 from shared.chat.signatures import teams_fresh
 from shared.hubs.states import HubState
 from tests.support.builders import a_ready_hub, a_schedule, a_spec, some_settings
 from tests.support.clock import MONDAY_MORNING
+from tests.support.fake_chat import FakeOutbound
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -76,7 +78,7 @@ def raised_codes(below: str, kind: str, *, argument: int = 0) -> set[str]:
     return codes
 
 
-COMMANDS = ("commands", "steer", "budget", "handout", "api_tokens")
+COMMANDS = ("commands", "steer", "budget", "handout", "api_tokens", "sinks")
 """Modules of `shared/hubs` whose errors are answers."""
 
 
@@ -147,6 +149,10 @@ def test_every_example_is_taken(schema: str, body: Any):
             assert read_form(urlencode(body).encode(), None) == body
         case "TeamsActivity":
             assert teams_fresh(body, now)
+        case "SinkRequest":
+            assert parse_sink_request(body, check=FakeOutbound().check)
+        case "RedeliverRequest":
+            assert parse_redeliver_request(body) == body.get("id")
         case _:
             assert (schema, body) == ("Nothing", {})
 

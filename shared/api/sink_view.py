@@ -1,0 +1,88 @@
+"""Web hooks and what they did not take, as their owners see them."""
+
+from typing import TypedDict
+
+from shared.api.progress import rfc3339
+from shared.hubs.notice_kinds import kind_of
+from shared.hubs.ports import FailedDelivery, SinkRecord
+from shared.hubs.sinks import Redelivered
+
+
+class SinkView(TypedDict):
+    """`events` empty = all but `progress`. `previousSecretUntil`: how long the secret before this one signs too."""
+
+    id: str
+    url: str
+    events: list[str]
+    description: str
+    everybody: bool
+    createdAt: str
+    createdBy: str
+    previousSecretUntil: str | None
+    disabledAt: str | None
+    disabledWhy: str
+
+
+class IssuedSinkView(SinkView):
+    """`secret` is shown in this answer and never again."""
+
+    secret: str
+
+
+class FailedDeliveryView(TypedDict):
+    """`id` is the notice's, as the web hook sees it in `webhook-id`."""
+
+    id: str
+    event: str
+    hubId: str
+    hubName: str
+    message: str
+    at: str
+    failedAt: str
+    code: str
+    why: str
+
+
+class RedeliveredView(TypedDict):
+    """`left`: failed notices that are still to be sent again, by one more request."""
+
+    redelivered: int
+    left: int
+
+
+def sink_view(record: SinkRecord) -> SinkView:
+    return SinkView(
+        id=record.id,
+        url=record.url,
+        events=list(record.events),
+        description=record.description,
+        everybody=record.everybody,
+        createdAt=rfc3339(record.created_at),
+        createdBy=record.created_by,
+        previousSecretUntil=rfc3339(record.previous_until) if record.previous_until else None,
+        disabledAt=rfc3339(record.disabled_at) if record.disabled_at else None,
+        disabledWhy=record.disabled_why,
+    )
+
+
+def issued_sink_view(record: SinkRecord) -> IssuedSinkView:
+    return {**sink_view(record), "secret": record.secret}
+
+
+def failed_view(failed: FailedDelivery) -> FailedDeliveryView:
+    notice = failed.notice
+    return FailedDeliveryView(
+        id=notice.id,
+        event=kind_of(notice.type),
+        hubId=notice.hub_id,
+        hubName=notice.hub_name,
+        message=notice.message,
+        at=rfc3339(notice.at),
+        failedAt=rfc3339(failed.failed_at),
+        code=failed.code,
+        why=failed.message,
+    )
+
+
+def redelivered_view(done: Redelivered) -> RedeliveredView:
+    return RedeliveredView(redelivered=done.count, left=done.left)
