@@ -123,11 +123,12 @@ def _code(lines: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _actions(buttons: Sequence[Button]) -> list[dict[str, Any]]:
-    """An `action_id` stands once in a block: Slack wants it so, and a list of hubs has one `stop` for each."""
+    """An `action_id` stands once in a block: Slack wants it so, and a list of hubs has one `stop` for each. There are
+    fewer verbs than a block may hold elements."""
     groups: list[list[dict[str, Any]]] = []
     for element in filter(None, map(_button, buttons)):
         taken = {one["action_id"] for one in groups[-1]} if groups else set()
-        if not groups or element["action_id"] in taken or len(groups[-1]) == ACTIONS_ELEMENTS:
+        if not groups or element["action_id"] in taken:
             groups.append([])
         groups[-1].append(element)
     return [{"type": "actions", "elements": group} for group in groups[:MAX_ACTION_BLOCKS]]
@@ -193,9 +194,8 @@ def _clean(text: str) -> str:
 
 
 def _unfenced(line: str) -> str:
-    """No three backticks in a row, which would end the code block; none at an edge, where ours are."""
-    kept = re.sub(r"`(?=`)", "`" + _JOINER, line)
-    return (_JOINER if kept.startswith("`") else "") + kept + (_JOINER if kept.endswith("`") else "")
+    """No two backticks in a row, so no three, which would end the code block."""
+    return re.sub(r"`(?=`)", "`" + _JOINER, line)
 
 
 _INERT = {

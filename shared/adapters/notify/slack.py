@@ -188,7 +188,6 @@ class SlackSink:
             thread = await self._follow(thread, blocks.message(self._hub_card(hub, self._rules, now)), now)
         except SlackRefused as error:  # what must be noticed may still get through
             refused = error
-            thread = await self._chat.thread(thread.id) or thread
         if own is not None and notice.id not in thread.told:
             await self._tell(thread, notice, blocks.message(own))
         if refused is not None:

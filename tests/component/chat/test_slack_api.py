@@ -22,6 +22,14 @@ def an_api(answered: Answered | None = None, **environment: str) -> tuple[SlackA
     return SlackApi(outbound, some_settings(HUBLET_SLACK_BOT_TOKEN=TOKEN, **environment)), outbound
 
 
+async def call(api: SlackApi) -> None:
+    await api.call("chat.update", {"text": "a secret"})
+
+
+async def respond(api: SlackApi) -> None:
+    await api.respond(URL, {"text": "a secret"})
+
+
 def no(error: object, status: int = 200) -> Answered:
     return Answered(status, json.dumps({"ok": False, "error": error}).encode())
 
@@ -58,7 +66,7 @@ async def test_trouble_of_slack_is_tried_again(code):
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 408])
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"ok"', b'{"ok":true}', b"\xff"])
 async def test_an_answer_of_a_broken_server_is_tried_again(status, body):
-    for ask in (lambda api: api.call("chat.update", {}), lambda api: api.respond(URL, {})):
+    for ask in (call, respond):
         api, _ = an_api(Answered(status, body))
         with pytest.raises(RetryableError) as raised:
             await ask(api)
@@ -69,7 +77,7 @@ async def test_an_answer_of_a_broken_server_is_tried_again(status, body):
     "body", [b"", b"<html>Sign in to the wifi</html>", b"[]", b'{"ok":false}', b"{" * 9000, b"\xff"]
 )
 async def test_an_answer_that_is_not_slacks_is_tried_again(body):
-    for ask in (lambda api: api.call("chat.update", {}), lambda api: api.respond(URL, {})):
+    for ask in (call, respond):
         api, _ = an_api(Answered(200, body))
         with pytest.raises(RetryableError) as raised:
             await ask(api)
@@ -80,7 +88,7 @@ async def test_an_answer_that_is_not_slacks_is_tried_again(body):
     ("header", "wait"), [({"retry-after": "17"}, 17.0), ({}, 30.0), ({"retry-after": "soon"}, 30.0)]
 )
 async def test_slack_says_how_long_to_wait(header, wait):
-    for ask in (lambda api: api.call("chat.update", {}), lambda api: api.respond(URL, {})):
+    for ask in (call, respond):
         api, _ = an_api(Answered(429, b"", header))
         with pytest.raises(RetryableError) as raised:
             await ask(api)
@@ -205,7 +213,7 @@ async def test_no_secret_stands_in_an_error_or_in_the_log(caplog):
     said = []
     for status in (200, 302, 400, 403, 404, 429, 500):
         for body in bodies:
-            for ask in (lambda api: api.call("chat.update", {"text": "a secret"}), lambda api: api.respond(URL, {})):
+            for ask in (call, respond):
                 api, _ = an_api(Answered(status, body))
                 with pytest.raises((RetryableError, SlackRefused)) as raised:
                     await ask(api)

@@ -1,6 +1,7 @@
 """A hub's life as Slack shows it: one message that follows, warnings beside it, whatever fails on the way."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -33,8 +34,10 @@ def hub_card(hub: Hub, rules: Rules, now: datetime) -> Card:
 
 
 def notice_card(notice: Notice, hub: Hub | None, rules: Rules, now: datetime) -> Card | None:
+    """What a deleted hub was to do is out of date."""
     kind = notice.type.removeprefix("io.hublet.hub.").removesuffix(".v1")
-    return Card(title=notice.message, tone=Tone.WARNING, private=False) if kind in OF_ITS_OWN else None
+    told = kind in OF_ITS_OWN and hub is not None
+    return Card(title=notice.message, tone=Tone.WARNING, private=False) if told else None
 
 
 class SlowOutbound(FakeOutbound):
@@ -115,7 +118,12 @@ def a_thread(**changes: Any) -> Thread:
 
 
 async def a_desk(
-    thread: Thread | None = None, hub: Hub | None = None, tape: Tape | None = None, **environment: str
+    thread: Thread | None = None,
+    hub: Hub | None = None,
+    tape: Tape | None = None,
+    *,
+    bot: bool = True,
+    signed: bool = True,
 ) -> Desk:
     """A hub that was just made from a channel the bot is in, with a bot token."""
     clock, tape = FakeClock(), tape or Tape()
@@ -125,7 +133,8 @@ async def a_desk(
     outbound.answer = slack.answer
     chat, cache = FakeChatStore(clock, tape), FakeCache(clock, tape)
     settings = some_settings(
-        **{"HUBLET_SLACK_SIGNING_SECRET": "signing-secret", "HUBLET_SLACK_BOT_TOKEN": BOT_TOKEN, **environment}
+        HUBLET_SLACK_SIGNING_SECRET="signing-secret" if signed else "",
+        HUBLET_SLACK_BOT_TOKEN=BOT_TOKEN if bot else "",
     )
     sink = SlackSink(
         hubs=hubs,
@@ -142,9 +151,6 @@ async def a_desk(
     return Desk(clock, tape, hubs, chat, slack, outbound, cache, sink)
 
 
-NO_BOT = {"HUBLET_SLACK_BOT_TOKEN": ""}
-
-
 # ------------------------------------------------------------------ whom it is for
 
 
@@ -154,7 +160,7 @@ async def test_a_hub_steered_from_slack_is_told_of_there():
 
 
 async def test_a_hub_steered_from_slack_is_told_of_without_a_bot_token_too():
-    desk = await a_desk(**NO_BOT)
+    desk = await a_desk(bot=False)
     assert await desk.sink.targets(desk.notice()) == ("",)
 
 
@@ -175,14 +181,14 @@ async def test_a_hub_that_nobody_follows_on_slack_is_for_nobody(hub, thread):
 
 
 async def test_without_slack_in_the_settings_nobody_is_told_and_nothing_is_read():
-    desk = await a_desk(HUBLET_SLACK_SIGNING_SECRET="", **NO_BOT)
+    desk = await a_desk(bot=False, signed=False)
     desk.tape.fail("hubs.get", NOT_THERE)
     assert await desk.sink.targets(desk.notice()) == ()
 
 
 async def test_a_channel_in_the_specification_needs_a_bot_token():
     hub = a_hub(spec=a_spec(notify=Notify(slack_channel="C-course")))
-    with_bot, without = await a_desk(hub=hub), await a_desk(hub=hub, **NO_BOT)
+    with_bot, without = await a_desk(hub=hub), await a_desk(hub=hub, bot=False)
     assert await with_bot.sink.targets(with_bot.notice()) == ("",)
     assert await without.sink.targets(without.notice()) == ()
 
@@ -269,11 +275,14 @@ async def test_nothing_in_a_message_is_looked_up_or_linked():
     desk = await a_desk()
     await desk.deliver(desk.warning())
     await desk.deliver(desk.becomes(HubState.READY))
-    for message in desk.slack.messages:
-        assert message.body["link_names"] is False
-        assert message.body["parse"] == "none"
-    (warning,) = desk.slack.replies
-    assert (warning.body["unfurl_links"], warning.body["unfurl_media"], warning.body["mrkdwn"]) == (False, False, False)
+    desk.slack.channels["C-course"].messages.clear()
+    await desk.deliver(desk.warning())
+    asked = [json.loads(sent.body) for sent in desk.outbound.posted]
+    assert desk.slack.calls == ["chat.postMessage", "chat.postMessage", "chat.update", *["chat.postMessage"] * 2]
+    for method, arguments in zip(desk.slack.calls, asked, strict=True):
+        assert (arguments["link_names"], arguments["parse"]) == (False, "none")
+        if method == "chat.postMessage":
+            assert [arguments[name] for name in ("unfurl_links", "unfurl_media", "mrkdwn")] == [False, False, False]
 
 
 async def test_notices_in_any_order_and_twice_show_the_present_state():
@@ -400,6 +409,14 @@ async def test_a_warning_whose_deadline_has_passed_is_not_given():
         desk.clock.advance(timedelta(minutes=15, seconds=late))
         await desk.deliver(warning)
         assert len(desk.slack.replies) == expected
+
+
+async def test_a_warning_of_a_hub_that_was_deleted_meanwhile_is_not_given():
+    desk = await a_desk()
+    warning = desk.warning()
+    desk.is_deleted()
+    await desk.deliver(warning)
+    assert desk.titles() == ["\u2139\ufe0f physics is deleted"]
 
 
 @pytest.mark.parametrize("deadline", ["soon", 7, None, "2026-03-02T09:00:00"])
@@ -562,6 +579,21 @@ async def test_who_waits_for_another_that_posts_waits_no_longer_than_the_claim_l
     assert len(desk.slack.messages) == 1
 
 
+async def test_who_fails_after_another_took_over_takes_nothing_away():
+    desk = await a_desk()
+    desk.outbound.held = held = asyncio.Event()
+    late = asyncio.create_task(desk.sink.deliver(desk.notice(), ""))
+    await asyncio.sleep(0)
+    desk.clock.advance(CLAIM)
+    await desk.deliver(desk.notice())
+    desk.slack.fail("chat.postMessage", "internal_error")
+    held.set()
+    with pytest.raises(RetryableError):
+        await late
+    await desk.deliver(desk.becomes(HubState.READY))
+    assert desk.titles() == ["\u2139\ufe0f physics is ready"]
+
+
 async def test_a_claim_from_the_future_is_nobodys():
     """A clock that was set back must not hold the conversation for as long as it was wrong."""
     desk = await a_desk(a_thread(posted=f"?{(MONDAY_MORNING + timedelta(days=1)).isoformat()}"))
@@ -600,7 +632,7 @@ async def test_two_warnings_at_once_are_both_remembered():
 
 async def a_desk_without_bot(**changes: Any) -> Desk:
     """The command's own answer was the first of five posts."""
-    desk = await a_desk(**NO_BOT)
+    desk = await a_desk(bot=False)
     thread = a_thread(
         response_url=desk.slack.response_url(),
         response_left=4,
@@ -624,6 +656,21 @@ async def test_without_a_bot_token_each_state_up_to_ready_is_said_once():
     assert said(desk) == [f"\u2139\ufe0f physics is {state}" for state in LIFE[:4]]
     assert desk.thread().response_left == 0
     assert {(r["response_type"], r["replace_original"]) for r in desk.slack.responses} == {("in_channel", False)}
+
+
+async def test_without_a_bot_token_a_private_card_is_for_the_one_who_asked():
+    desk = await a_desk_without_bot()
+    sink = SlackSink(
+        hubs=desk.hubs,
+        chat=desk.chat,
+        outbound=desk.outbound,
+        clock=desk.clock,
+        settings=some_settings(HUBLET_SLACK_SIGNING_SECRET="signing-secret"),
+        hub_card=lambda hub, rules, now: Card(title="x", private=True),
+        notice_card=notice_card,
+    )
+    await sink.deliver(desk.notice(), "")
+    assert [response["response_type"] for response in desk.slack.responses] == ["ephemeral"]
 
 
 async def test_without_a_bot_token_the_last_post_is_kept_for_the_end():
@@ -708,31 +755,32 @@ async def test_a_response_that_slack_refuses_is_refused():
 
 
 class SieveTape(Tape):
-    """`before(n)`: the n-th call of storage raises before anything happened; `after(n)`: the n-th write's answer is
-    lost. 1 = the first."""
+    """`before` = the call of storage that raises before anything happened; `after` = the write whose answer is lost.
+    1 = the first since it was armed, 0 = none."""
 
     def __init__(self, error: HubletError, *, before: int = 0, after: int = 0) -> None:
         super().__init__()
         self.armed = False
+        self.calls = self.answers = 0
         self._error, self._before, self._after = error, before, after
 
     def begin(self, name: str) -> None:
         if self.armed and name != "outbound.post":
-            self._before -= 1
-            if self._before == 0:
+            self.calls += 1
+            if self.calls == self._before:
                 raise self._error
         super().begin(name)
 
     def wrote(self, name: str) -> None:
         super().wrote(name)
         if self.armed and name != "outbound.post":
-            self._after -= 1
-            if self._after == 0:
+            self.answers += 1
+            if self.answers == self._after:
                 raise self._error
 
 
-async def lived(tape: SieveTape, prepare: Callable[[], Any] = a_desk, **kw: Any) -> Desk:
-    desk: Desk = await prepare(tape=tape, **kw)
+async def lived(tape: SieveTape) -> Desk:
+    desk = await a_desk(tape=tape)
     tape.armed = True
     await desk.deliver(desk.notice())
     await desk.deliver(desk.becomes(HubState.READY))
@@ -741,8 +789,14 @@ async def lived(tape: SieveTape, prepare: Callable[[], Any] = a_desk, **kw: Any)
     return desk
 
 
-CALLS = 30
-"""More than the life above has."""
+CALLS, ANSWERS = 14, 5
+"""Of the life above when nothing fails."""
+
+
+async def test_the_sweeps_below_know_how_long_that_life_is():
+    tape = SieveTape(NOT_THERE)
+    await lived(tape)
+    assert (tape.calls, tape.answers) == (CALLS, ANSWERS)
 
 
 @pytest.mark.parametrize("number", range(1, CALLS + 1))
@@ -752,16 +806,10 @@ async def test_whatever_call_of_storage_fails_the_end_is_shown(number):
     assert len(desk.slack.replies) == 1
 
 
-@pytest.mark.parametrize("number", range(1, CALLS + 1))
-async def test_whatever_answer_of_storage_is_lost_the_end_is_shown(number):
-    desk = await lived(SieveTape(NOT_THERE, after=number))
-    assert [message.title for message in desk.slack.following] == ["\u2139\ufe0f physics is deleted"]
-    assert len(desk.slack.replies) == 1
-
-
-@pytest.mark.parametrize("number", range(1, CALLS + 1))
-async def test_whoever_changes_the_conversation_meanwhile_the_end_is_shown(number):
-    desk = await lived(SieveTape(ConcurrentUpdate("Thread"), after=number))
+@pytest.mark.parametrize("error", [NOT_THERE, ConcurrentUpdate("Thread")], ids=["unknown", "somebody else was first"])
+@pytest.mark.parametrize("number", range(1, ANSWERS + 1))
+async def test_whatever_answer_of_storage_is_lost_the_end_is_shown(number, error):
+    desk = await lived(SieveTape(error, after=number))
     assert [message.title for message in desk.slack.following] == ["\u2139\ufe0f physics is deleted"]
     assert len(desk.slack.replies) == 1
 

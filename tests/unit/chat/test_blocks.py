@@ -128,6 +128,10 @@ def full_of(text: str) -> Card:
     )
 
 
+def plain(text: str) -> dict[str, Any]:
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
 def texts_of(node: object) -> Iterator[dict[str, Any]]:
     """Every text object in it."""
     if isinstance(node, dict):
@@ -300,10 +304,7 @@ def test_a_card_too_long_for_one_message_keeps_its_buttons_and_says_that_it_goes
     check(message)
     assert len(message["blocks"]) == 50
     assert message["blocks"][-1]["type"] == "actions"
-    assert message["blocks"][-2] == {
-        "type": "context",
-        "elements": [{"type": "plain_text", "text": "...", "emoji": False}],
-    }
+    assert message["blocks"][-2] == {"type": "context", "elements": [plain("...")]}
 
 
 def test_a_card_that_just_fits_says_nothing_of_going_on():
@@ -321,6 +322,17 @@ def test_a_button_for_each_hub_of_a_long_list():
     assert [json.loads(row["elements"][0]["value"])["hub"] for row in rows] == [f"hub-{n}" for n in range(20)]
 
 
+def test_lines_share_a_block_only_while_they_fit():
+    for second, expected in (("b" * 1499, 1), ("b" * 1500, 2), ("&" * 299 + "bbbb", 1), ("&" * 300, 2)):
+        sections = blocks.message(Card(title="x", lines=("a" * 1500, second)))["blocks"][1:]
+        assert len(sections) == expected
+        assert html.unescape("\n".join(block["text"]["text"] for block in sections)) == "a" * 1500 + "\n" + second
+
+
+def test_no_block_has_more_buttons_than_slack_takes():
+    assert len(Verb) + 1 <= blocks.ACTIONS_ELEMENTS
+
+
 def test_many_stages_are_one_block():
     message = blocks.message(Card(title="x", stages=tuple(Stage("s" * 50, "done") for _ in range(200))))
     check(message)
@@ -332,7 +344,6 @@ def test_many_stages_are_one_block():
 
 
 def test_one_of_everything():
-    plain = lambda text: {"type": "plain_text", "text": text, "emoji": False}  # noqa: E731
     assert blocks.message(a_card()) == {
         "text": "physics is being made Ready in about 6 minutes.",
         "blocks": [
