@@ -205,8 +205,8 @@ _INERT = {
     "#": "#" + _JOINER,
 }
 """Where Slack may look for markup: a mark between joiners formats nothing, `@channel` is no word any more."""
-_COLON = re.compile(r"(?<![0-9]):|:(?![0-9])")
-"""`https:` is followed by no slash any more and `:name:` is no emoji; `19:00` stays."""
+_COLON = re.compile(r"(?<![0-9]):(?=\S)|:(?=[^\s0-9])")
+"""`https:` is followed by no slash any more and `:name:` is no emoji; `Ready: at 19:00` stays."""
 
 
 def _width(character: str, escapes: dict[str, str]) -> int:
