@@ -99,7 +99,7 @@ def build_app(settings: Settings) -> App:
     sinks = (
         ConsoleSink(),
         WebhookSink(sink_store, outbound, clock),
-        SlackSink(hubs=hubs, chat=chat, outbound=outbound, clock=clock, settings=settings),
+        SlackSink(hubs=hubs, chat=chat, outbound=outbound, clock=clock, settings=settings, cache=cache),
         TeamsSink(hubs=hubs, chat=chat, outbound=outbound, clock=clock, settings=settings),
     )
     return App(
