@@ -1,6 +1,7 @@
 """Writes the documents that are generated: docs/{states,settings,errors,faults}.md, local.settings.sample.json.
 
 `./dev docs` writes them, `./dev docs --check` (part of `./dev check`, through a test) says which one is stale.
+`./dev docs --pictures` also takes the pictures of docs/pictures anew.
 """
 
 import argparse
@@ -152,6 +153,7 @@ def stale() -> list[Path]:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./dev docs", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a document is stale")
+    parser.add_argument("--pictures", action="store_true", help="also docs/pictures/*.png (needs Chromium)")
     arguments = parser.parse_args(argv)
     if arguments.check:
         for path in stale():
@@ -160,4 +162,8 @@ def main(argv: list[str]) -> int:
     for path, content in documents().items():
         (ROOT / path).write_text(content)
         print(f"wrote {path}")
+    if arguments.pictures:
+        from localdev.pictures.take import write
+
+        return write()
     return 0

@@ -30,10 +30,12 @@ def relock() -> int:
         names = [str(path.relative_to(paths.ROOT)) for path in (source, lock)]
         print(f"lock: {names[1]}")
         _run([str(tool / "bin" / "uv"), "pip", "compile", *options, names[0], "--output-file", names[1]])
-    print(f"lock: {paths.NODE_LOCK.relative_to(paths.ROOT)}")
     parts = ensure_node_parts()
     npm = shutil.which("npm", path=parts.search_path()) or "npm"
-    _run([npm, "install", "--package-lock-only", "--no-audit", "--no-fund", "--prefix", str(paths.NODE_PARTS)])
+    options = ["--package-lock-only", "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund"]
+    for folder in (paths.NODE_PARTS, paths.CARDS_PARTS):
+        print(f"lock: {(folder / 'package-lock.json').relative_to(paths.ROOT)}")
+        _run([npm, "install", *options, "--prefix", str(folder)])
     return 0
 
 

@@ -83,15 +83,25 @@ def ensure_mutation(say: Say = _to_stderr) -> Path:
 
 def ensure_node_parts(say: Say = _to_stderr) -> NodeParts:
     """`localdev/node/node_modules` from its lock file, with the machine's Node or, without one, Node from PyPI."""
+    return _node_modules(say, "Azurite and the JupyterHub proxy", paths.NODE_MODULES, paths.NODE_LOCK, "node")
+
+
+def ensure_cards_parts(say: Say = _to_stderr) -> NodeParts:
+    """`localdev/cards/node_modules`: Microsoft's renderer of Adaptive Cards. For tests and screenshots: nothing that
+    runs needs it, so `./dev up` does not install it."""
+    return _node_modules(say, "the renderer of Adaptive Cards", paths.CARDS_MODULES, paths.CARDS_LOCK, "cards")
+
+
+def _node_modules(say: Say, what: str, modules: Path, lock: Path, name: str) -> NodeParts:
     parts = find_node(os.environ.get("PATH", "")) or _node_from_pypi(say)
-    with _once(paths.NODE_MODULES, paths.NODE_LOCK) as stale:
+    with _once(modules, lock) as stale:
         if stale:
-            say("setup: installing Azurite and the JupyterHub proxy (once) ...")
+            say(f"setup: installing {what} (once) ...")
             npm = shutil.which("npm", path=parts.search_path()) or "npm"
             argv = [npm, "ci", "--omit=dev", "--no-audit", "--no-fund"]
             environment = {**os.environ, "PATH": parts.search_path()}
-            _run(argv, paths.STATE / "install-node.log", cwd=paths.NODE_MODULES.parent, env=environment)
-            say("setup: Azurite and the JupyterHub proxy are installed")
+            _run(argv, paths.STATE / f"install-{name}.log", cwd=modules.parent, env=environment)
+            say(f"setup: installed {what}")
     return parts
 
 
