@@ -6,10 +6,13 @@ Nothing here is typed by hand but the hubs: when a card changes, its picture doe
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from importlib import import_module
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from shared.chat.card import Button, Card
+from shared.chat.card import Button, Card, Verb
 from shared.hubs.agenda import Rules
+from shared.hubs.meter import Billing, Meter
 from shared.hubs.model import PROVISION, Hub, Notice, Schedule, StepName, StepRecord
 from shared.hubs.states import Goal, HubState
 from tests.support.builders import a_hub, a_notice, a_ready_hub, a_stopped_hub, some_settings
@@ -69,13 +72,16 @@ def _card(card: Card | None) -> Card:
 
 
 def page_of(button: Button) -> str | None:
-    """Where a button's action page would be."""
-    return button.url or (f"https://hublet.example.org/api/chat/actions/{button.verb}" if button.verb else None)
+    """Where a button's action page would be. What cannot be undone or is a secret has none: a channel reads it."""
+    if button.verb in (None, Verb.DELETE, Verb.LOGIN):
+        return button.url or None
+    return f"https://hublet.example.org/api/chat/actions/{button.verb}"
 
 
 def action_page() -> str:
     """The HTML of the page on which somebody confirms that a hub stays on."""
-    raise NotImplementedError("shared/api/action_page.py")
+    page = import_module("shared.api.action_page")
+    return str(page.ask(Verb.KEEP, "physics", WARNED_AT + timedelta(minutes=30), ZoneInfo("UTC")).decode())
 
 
 def being_made() -> Hub:
@@ -97,7 +103,8 @@ def being_made() -> Hub:
 
 def ready() -> Hub:
     hub = a_ready_hub()
-    return replace(hub, url=URL, spec=replace(hub.spec, schedule=SCHEDULE))
+    running = Meter(billing=Billing.RUNNING, since=hub.state_since)
+    return replace(hub, url=URL, meter=running, spec=replace(hub.spec, schedule=SCHEDULE))
 
 
 def hubs() -> Sequence[Hub]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from localdev import paths
 from localdev.pictures.draw import slack_pages, teams_page
+from localdev.pictures.png import small
 from localdev.pictures.samples import Picture
 from localdev.setup import NodeParts, SetupFailed, ensure_cards_parts
 
@@ -68,6 +69,7 @@ async def take(found: Sequence[Picture], folder: Path, node: NodeParts) -> list[
         clip = {"x": x, "y": y, "width": width, "height": height, "scale": 1}
         target = folder / f"{picture.name}.png"
         await page.screenshot(target, clip=clip)
+        target.write_bytes(small(target.read_bytes()))
         if target.stat().st_size > LARGEST:
             problems.append(f"{picture.name}: {target.stat().st_size} bytes are more than {LARGEST}")
 

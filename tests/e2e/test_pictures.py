@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from localdev.pictures.png import size
 from localdev.pictures.samples import Picture
 from localdev.pictures.take import LARGEST, page_of_each, take
 from localdev.setup import ensure_cards_parts
 from tests.e2e.devtools import browser
 
 DATA = Path(__file__).parent.parent / "data" / "cards"
-PNG = b"\x89PNG\r\n\x1a\n"
 PAGE = "<!doctype html><html><head><title>Hublet</title></head><body><h1>Keep physics on?</h1></body></html>"
 
 
@@ -31,18 +31,11 @@ def found() -> list[Picture]:
     ]
 
 
-def size(file: Path) -> tuple[int, int]:
-    """Width and height of a PNG."""
-    head = file.read_bytes()[:24]
-    assert head.startswith(PNG)
-    return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
-
-
 async def test_each_kind_becomes_a_small_picture_of_the_card_alone(found: list[Picture], tmp_path: Path) -> None:
     assert await take(found, tmp_path, ensure_cards_parts()) == []
     for picture in found:
         file = tmp_path / f"{picture.name}.png"
-        width, height = size(file)
+        width, height = size(file.read_bytes())
         assert 600 < width < 1000
         assert 50 < height < 900
         assert file.stat().st_size < LARGEST
