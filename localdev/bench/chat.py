@@ -35,16 +35,21 @@ SECRET = "5ec7e7" * 5 + "ab"  # of this bench's own host
 NOBODY = "https://127.0.0.1:9"
 """No Azure: what the accepted hubs need of it fails at once, and they wait. Nothing leaves this machine."""
 
+GENTLY = 5
+"""People are linked and get their first hub a few at a time."""
+
 COMMANDS = ("list", "status", "create")
 _LIMIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`ms` from the first byte sent to the last one read. `right`: status 200 and the words that were asked for."""
+    """`ms` from the first byte sent to the last one read. `right`: status 200 and the words that were asked for.
+    `said`: the beginning of an answer that is not right."""
 
     ms: float
     right: bool
+    said: str = ""
 
 
 @dataclass
@@ -102,7 +107,9 @@ async def _ask(api: str, admin_token: str, rounds: int) -> list[Kind]:
     floor, kinds = Kind("floor: GET /api/healthz"), [Kind(f"/hub {name}") for name in COMMANDS]
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=_LIMIT_S)) as session:
-        await asyncio.gather(*(_link(session, api, admin_token, person) for person in range(AT_ONCE)))
+        for first in range(0, AT_ONCE, GENTLY):
+            people = range(first, min(first + GENTLY, AT_ONCE))
+            await asyncio.gather(*(_link(session, api, admin_token, person) for person in people))
         for number in range(-1, rounds):  # the first is for imports and connections
             names = [f"h{uuid.uuid4().hex[:8]}" for _ in range(AT_ONCE)]
             for kind, asked in (
@@ -125,7 +132,7 @@ async def _link(session: "aiohttp.ClientSession", api: str, admin_token: str, pe
     async with session.post(f"{api}/chat/links", json=body, headers=headers) as answer:
         assert answer.status in (200, 201), (answer.status, await answer.text())
     made = await _command(session, api, person, "create first", "first")
-    assert made.right, "the hub that the commands are about could not be made"
+    assert made.right, made.said
 
 
 async def _command(session: "aiohttp.ClientSession", api: str, person: int, text: str, words: str) -> Answer:
@@ -139,7 +146,8 @@ async def _timed(send: Callable[[], AbstractAsyncContextManager["aiohttp.ClientR
     async with send() as answer:
         body = await answer.read()
         took = (time.perf_counter() - began) * 1000
-        return Answer(took, answer.status == 200 and words.encode() in body)
+        right = answer.status == 200 and words.encode() in body
+        return Answer(took, right, "" if right else f"{answer.status} {body[:500].decode(errors='replace')}")
 
 
 def user(person: int) -> str:
@@ -186,9 +194,10 @@ def report_of(kinds: Sequence[Kind], rounds: int) -> Report:
                 ratio = quantile(kind.ms, share) / quantile(floor.ms, share)
                 report.add(f"  ratio of p{share * 100:.0f} to the floor", f"{ratio:.1f}")
             report.at_most("  p99", quantile(kind.ms, 0.99) / 1000, P99_S, " s")
-        report.at_most("  answers that do not say what was asked", kind.wrong, 0, exact=True)
-    report.note(
-        "  Modelled: nobody answers for Azure, so the hubs that are made wait; Slack's own way to us is loopback."
-    )
+        report.at_most("  answers that do not say what was asked", kind.wrong, 0)
+    for kind in kinds:
+        for said in sorted({one.said for one in kind.answers if not one.right})[:2]:
+            report.note(f"  not what was asked, {kind.name}: {said}")
+    report.note("  Modelled: nobody answers for Azure, so hubs that were made wait; Slack's way to us is loopback.")
     report.note("  Host, Azurite and the fifty who ask share this machine's cores.")
     return report
