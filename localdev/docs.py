@@ -4,7 +4,6 @@
 `./dev docs --pictures` also takes the pictures of docs/pictures anew.
 """
 
-import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import fields
@@ -150,19 +149,16 @@ def stale() -> list[Path]:
     ]
 
 
-def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="./dev docs", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a document is stale")
-    parser.add_argument("--pictures", action="store_true", help="also docs/pictures/*.png (needs Chromium)")
-    arguments = parser.parse_args(argv)
-    if arguments.check:
+def main(*, check: bool = False, pictures: bool = False) -> int:
+    """1 when `check` finds a stale document, or a picture is not as it should be. Raises SetupFailed."""
+    if check:
         for path in stale():
             print(f"{path} is stale: run ./dev docs")
         return 1 if stale() else 0
     for path, content in documents().items():
         (ROOT / path).write_text(content)
         print(f"wrote {path}")
-    if arguments.pictures:
+    if pictures:
         from localdev.pictures.take import write
 
         return write()
