@@ -248,7 +248,8 @@ async def _judge(bench: Bench, case: Case, owner: str, where: Sequence[str]) -> 
 
     async def look(number: int) -> None:
         one = _notice(owner, number, bench.app.clock.now())
-        case.left += await bench.app.outbox.get(owner, one.hub_id, one.seq) is not None
+        row = await bench.app.outbox.get(owner, one.hub_id, one.seq)
+        case.left += row is not None  # after the await: others count meanwhile
 
     await _side_by_side(range(case.notices), look)
     return found
