@@ -33,7 +33,33 @@ param egressCidrs string = ''
 @minLength(6)
 param httpsEmail string
 
-@description('Keep one instance of the HTTP functions warm: answers at once, and costs as long as it is on.')
+@description('Signing secret of the Slack app. Empty: no Slack.')
+@secure()
+param slackSigningSecret string = ''
+
+@description('Bot token (xoxb-...) of the Slack app. Empty: answers to commands only.')
+@secure()
+param slackBotToken string = ''
+
+@description('Security tokens of Teams outgoing webhooks, comma-separated, one per team. Empty: no commands from Teams.')
+@secure()
+param teamsSecurityTokens string = ''
+
+@description('Teams Workflows webhooks <name>=<url>, separated by spaces: each URL is a secret. Empty: nothing is told there.')
+@secure()
+param teamsWebhooks string = ''
+
+@description('Scheme and host people reach this app at. Empty: the host name Azure gives it.')
+param publicUrl string = ''
+
+@description('Time zone of hours typed in a chat command that names none.')
+@minLength(1)
+param timeZone string = 'UTC'
+
+@description('Hosts that web hooks may name although their addresses are not public, comma-separated.')
+param sinkHosts string = ''
+
+@description('Keep one instance of the HTTP functions warm: answers at once, and costs as long as it is on. Chat wants it: Slack gives up after 3 seconds, a cold start may take longer.')
 param alwaysReadyHttp bool = false
 
 var token = toLower(uniqueString(resourceGroup().id, name))
@@ -139,6 +165,13 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         { name: 'HUBLET_APP_REGION', value: location }
         { name: 'HUBLET_EGRESS_CIDRS', value: egressCidrs }
         { name: 'HUBLET_HTTPS_EMAIL', value: httpsEmail }
+        { name: 'HUBLET_SLACK_SIGNING_SECRET', value: slackSigningSecret }
+        { name: 'HUBLET_SLACK_BOT_TOKEN', value: slackBotToken }
+        { name: 'HUBLET_TEAMS_SECURITY_TOKENS', value: teamsSecurityTokens }
+        { name: 'HUBLET_TEAMS_WEBHOOKS', value: teamsWebhooks }
+        { name: 'HUBLET_PUBLIC_URL', value: publicUrl }
+        { name: 'HUBLET_TIME_ZONE', value: timeZone }
+        { name: 'HUBLET_SINK_HOSTS', value: sinkHosts }
       ]
     }
   }

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         case "docs":
             from localdev.docs import main as docs
 
-            return docs(args.rest)
+            return docs(check=args.check, pictures=args.pictures)
         case "lock":
             from localdev.lock import relock
 
@@ -120,7 +120,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_mutation_arguments(commands.add_parser("mutate", help="plant small bugs and count how many the tests notice"))
     docs = commands.add_parser("docs", help="write the documents that are generated from code")
-    docs.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see ./dev docs --help")
+    docs.add_argument("--check", action="store_true", help="write nothing; exit 1 when a document is stale")
+    docs.add_argument("--pictures", action="store_true", help="also docs/pictures/*.png (needs Chromium)")
     commands.add_parser("lock", help="write all lock files anew from their .in files")
     commands.add_parser("setup", help="install what the other commands need, and do nothing else")
     return parser

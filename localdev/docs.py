@@ -1,9 +1,9 @@
 """Writes the documents that are generated: docs/{states,settings,errors,faults}.md, local.settings.sample.json.
 
 `./dev docs` writes them, `./dev docs --check` (part of `./dev check`, through a test) says which one is stale.
+`./dev docs --pictures` also takes the pictures of docs/pictures anew.
 """
 
-import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import fields
@@ -149,15 +149,17 @@ def stale() -> list[Path]:
     ]
 
 
-def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="./dev docs", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a document is stale")
-    arguments = parser.parse_args(argv)
-    if arguments.check:
+def main(*, check: bool = False, pictures: bool = False) -> int:
+    """1 when `check` finds a stale document, or a picture is not as it should be. Raises SetupFailed."""
+    if check:
         for path in stale():
             print(f"{path} is stale: run ./dev docs")
         return 1 if stale() else 0
     for path, content in documents().items():
         (ROOT / path).write_text(content)
         print(f"wrote {path}")
+    if pictures:
+        from localdev.pictures.take import write
+
+        return write()
     return 0

@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     import tempfile
     from pathlib import Path
 
-    from localdev.bench import accept, burst, footprint, imports, outage, reads, ready, sweep, tick, year
+    from localdev.bench import accept, burst, chat, footprint, imports, notify, outage, reads, ready, sweep, tick, year
     from localdev.bench.options import FIGURES, OPT_IN
     from localdev.bench.report import Report, machine
 
@@ -51,6 +51,10 @@ def run(args: argparse.Namespace) -> int:
                     report = outage.measure(args.seed)
                 case "year":
                     report = year.measure(args.zones)
+                case "chat":
+                    report = chat.measure(Path(folder), args.rounds)
+                case "notify":
+                    report = notify.measure(Path(folder), args.notices)
                 case _:
                     report = footprint.measure(args.runs, bare=args.bare)
             reports.append(report)

@@ -3,7 +3,7 @@
 import argparse
 
 FIGURES = ("imports", "accept", "reads", "ready", "tick", "sweep", "schedule")
-OPT_IN = ("burst", "outage", "year", "up")
+OPT_IN = ("burst", "outage", "year", "chat", "notify", "up")
 DEFAULT_SECONDS = 60.0
 FEWEST_HUBS = 200
 
@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_figure,
         metavar="figure",
         help=f"any of {' '.join(FIGURES)} (all of these when none is named), or burst: 500 creates at once; or outage: "
-        "500 hubs and half an hour without Azure; or year: a year of starts and stops under every clock; or up: memory "
-        "and `./dev up --once`",
+        "500 hubs and half an hour without Azure; or year: a year of starts and stops under every clock; or chat: 50 "
+        "commands at once; or notify: 10,000 notices; or up: memory and `./dev up --once`",
     )
     parser.add_argument("--hubs", type=_count, help=f"ready: how many (default: what {DEFAULT_SECONDS:g} s allow)")
     parser.add_argument(
@@ -28,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=_count, default=10**6, help="schedule: how many random cases (default 10^6)")
     parser.add_argument("--zones", type=_count, help="year: how many of the distinct clocks (default all)")
     parser.add_argument("--accepts", type=_count, default=200, help="accept: how many of each kind (default 200)")
+    parser.add_argument("--rounds", type=_count, default=6, help="chat: rounds of each kind (default 6)")
+    parser.add_argument("--notices", type=_count, default=10_000, help="notify: how many (default 10,000)")
     parser.add_argument("--runs", type=_count, default=3, help="up: how many times (default 3)")
     parser.add_argument("--bare", action="store_true", help="up: also once from a fresh clone (needs the network)")
 

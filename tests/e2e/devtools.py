@@ -5,7 +5,7 @@ import base64
 import itertools
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -88,8 +88,10 @@ class Page:
         for kind in ("keyDown", "keyUp"):
             await self.call("Input.dispatchKeyEvent", type=kind, modifiers=modifiers, **ENTER)
 
-    async def screenshot(self, file: Path) -> None:
-        taken = await self.call("Page.captureScreenshot", format="png")
+    async def screenshot(self, file: Path, clip: Mapping[str, float] | None = None) -> None:
+        """Of what is in the window, or of a part (`x`, `y`, `width`, `height`, `scale`, in CSS pixels)."""
+        part = {"clip": dict(clip), "captureBeyondViewport": True} if clip else {}
+        taken = await self.call("Page.captureScreenshot", format="png", **part)
         file.write_bytes(base64.b64decode(taken["data"]))
 
 
