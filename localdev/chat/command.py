@@ -148,6 +148,7 @@ def _find(chat: Chat, args: argparse.Namespace) -> tuple[Json, Json]:
 
 def _slack_message(message: Json) -> Iterator[str]:
     notes = [f"only for {message['onlyFor']}"] if message["onlyFor"] else []
+    notes += [f"reply to {message['threadTs']}"] if message["threadTs"] else []
     notes += [f"{len(message['edits'])} edits"] if message["edits"] else []
     yield f"{message['ts']} {message['user']}" + (f"  ({', '.join(notes)})" if notes else "")
     yield from (f"    {line}" for line in slack_lines(message))
@@ -174,5 +175,5 @@ def _words(status: int, body: bytes) -> str:
         found = json.loads(body)
     except ValueError:
         found = {}
-    said = [str(found[name]) for name in ("error", "title", "detail", "fix") if isinstance(found.get(name), str)]
+    said = [str(found[name]) for name in ("error", "detail", "fix") if isinstance(found.get(name), str)]
     return f"{status}: " + (" ".join(said) or body.decode(errors="replace"))

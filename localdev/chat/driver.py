@@ -8,7 +8,7 @@ GET  slack/channels/<id>, slack/user/<id>            what all in a channel see; 
 POST teams/mention {text, user, tenant}              mentions the outgoing webhook
 POST teams/webhooks {name}, GET teams/<name>         another Workflows webhook; what a webhook was sent
 POST faults {slack|teams: kind, seconds|times}, GET, DELETE
-POST settings {rateLimit}                            Slack's one message a second, on or off
+POST settings {rateLimit, slackLimitS, teamsLimitS}  one message a second, on or off; how long they wait for the app
 POST replay {n}                                      the n-th request to the app again, byte for byte
 GET  requests, received, everything
 """
@@ -143,10 +143,20 @@ class Driver:
         return {"faults": []}
 
     async def _settings(self, request: web.Request, wanted: Json) -> Json:
-        if set(wanted) - {"rateLimit"}:
-            raise Wrong("the only setting is rateLimit")
-        self._workspace.limited = bool(wanted.get("rateLimit", self._workspace.limited))
-        return {"rateLimit": self._workspace.limited}
+        if set(wanted) - {"rateLimit", "slackLimitS", "teamsLimitS"}:
+            raise Wrong("settings are rateLimit, slackLimitS, teamsLimitS")
+        sender, workspace = self._sender, self._workspace
+        workspace.limited = bool(wanted.get("rateLimit", workspace.limited))
+        try:
+            sender.slack_limit_s = float(wanted.get("slackLimitS", sender.slack_limit_s))
+            sender.teams_limit_s = float(wanted.get("teamsLimitS", sender.teams_limit_s))
+        except (TypeError, ValueError):
+            raise Wrong("slackLimitS and teamsLimitS are seconds") from None
+        return {
+            "rateLimit": workspace.limited,
+            "slackLimitS": sender.slack_limit_s,
+            "teamsLimitS": sender.teams_limit_s,
+        }
 
     async def _replay(self, request: web.Request, wanted: Json) -> Json:
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import secrets
 import ssl
 from collections import deque
@@ -84,7 +85,8 @@ class ChatServer:
             fault = self._faults.strike(platform, at)
             response = await _with(fault, request, answer)
             status = 0 if response is None else response.status
-            self._received.append({"at": at.isoformat(), "path": request.path, "status": status})
+            noted = {"at": at.isoformat(), "path": request.path, "status": status, "error": _error_in(response)}
+            self._received.append(noted)
             if response is None:
                 if request.transport is not None:
                     request.transport.abort()
@@ -92,6 +94,14 @@ class ChatServer:
             return response
 
         return handle
+
+
+def _error_in(response: web.StreamResponse | None) -> str:
+    """Slack's own word in an answer, which is a 200 like any other."""
+    if isinstance(response, web.Response) and response.content_type == "application/json":
+        error = json.loads(response.text or "{}").get("error", "")
+        return str(error.get("code", "")) if isinstance(error, dict) else str(error)
+    return ""
 
 
 async def _with(fault: Fault | None, request: web.Request, answer: _Handler) -> web.StreamResponse | None:

@@ -48,7 +48,7 @@ class Channel:
 @dataclass
 class Message:
     """`only_for`: the one user who sees it (ephemeral). `edits`: what it showed before, oldest first. `of`: the id of
-    the `response_url` it came of, for `replace_original`."""
+    the `response_url` it came of, for `replace_original`. `broadcast`: a reply that the channel sees as well."""
 
     ts: str
     channel: str
@@ -56,6 +56,7 @@ class Message:
     text: str
     blocks: list[dict[str, Any]] = field(default_factory=list)
     thread_ts: str | None = None
+    broadcast: bool = False
     only_for: str | None = None
     kind: str = "message"
     edits: list[dict[str, Any]] = field(default_factory=list)
@@ -70,6 +71,7 @@ class Message:
             "text": self.text,
             "blocks": self.blocks,
             "threadTs": self.thread_ts,
+            "broadcast": self.broadcast,
             "onlyFor": self.only_for,
             "kind": self.kind,
             "edits": self.edits,
@@ -126,7 +128,11 @@ class Workspace:
         channel = self._writable(wanted)
         text, blocks = self._content(wanted)
         self._rate(self._posts, channel.id)
-        return self._add(channel.id, text, blocks, thread_ts=_text(wanted, "thread_ts") or None)
+        thread_ts = _text(wanted, "thread_ts") or None
+        if thread_ts is not None and self.find(channel.id, thread_ts) is None:
+            raise Refused("thread_not_found")
+        broadcast = thread_ts is not None and _flag(wanted, "reply_broadcast")
+        return self._add(channel.id, text, blocks, thread_ts=thread_ts, broadcast=broadcast)
 
     def post_ephemeral(self, wanted: Mapping[str, Any]) -> Message:
         """chat.postEphemeral. Raises Refused."""
@@ -295,6 +301,7 @@ class Workspace:
         *,
         user: str = BOT_USER,
         thread_ts: str | None = None,
+        broadcast: bool = False,
         only_for: str | None = None,
         kind: str = "message",
         of: str = "",
@@ -302,7 +309,7 @@ class Workspace:
         micros = max(self._last_ts + 1, int(self._clock.now().timestamp() * 1_000_000))
         self._last_ts = micros
         ts = f"{micros // 1_000_000}.{micros % 1_000_000:06}"
-        message = Message(ts, channel, user, text, blocks, thread_ts, only_for, kind, of=of)
+        message = Message(ts, channel, user, text, blocks, thread_ts, broadcast, only_for, kind, of=of)
         self.messages.append(message)
         return message
 

@@ -76,6 +76,11 @@ async def test_a_reply_names_its_thread(chat: Chat, slack: AsyncWebClient) -> No
     first = await slack.chat_postMessage(channel="C1", text="one")
     await slack.chat_postMessage(channel="C1", text="two", thread_ts=first["ts"])
     assert [each["threadTs"] for each in await chat.messages("slack/channels/C1")] == [None, first["ts"]]
+    await slack.chat_postMessage(channel="C1", text="three", thread_ts=first["ts"], reply_broadcast=True)
+    assert [each["broadcast"] for each in await chat.messages("slack/channels/C1")] == [False, False, True]
+    with pytest.raises(SlackApiError) as caught:
+        await slack.chat_postMessage(channel="C1", text="four", thread_ts="1.000001")
+    assert error_of(caught) == "thread_not_found"
 
 
 async def test_an_ephemeral_message_is_seen_by_one_person_only(chat: Chat, slack: AsyncWebClient) -> None:
@@ -101,6 +106,17 @@ async def test_a_channel_the_bot_cannot_write_to_is_refused(slack: AsyncWebClien
     with pytest.raises(SlackApiError) as caught:
         await slack.chat_postMessage(channel=channel, text="hello")
     assert error_of(caught) == error
+
+
+async def test_what_the_app_sent_is_listed_with_how_it_ended(chat: Chat, slack: AsyncWebClient) -> None:
+    await slack.chat_postMessage(channel="C1", text="hello")
+    with pytest.raises(SlackApiError):
+        await slack.chat_postMessage(channel="C4", text="hello")
+    received = (await chat.look("received"))["received"]
+    assert [(each["path"], each["status"], each["error"]) for each in received] == [
+        ("/api/chat.postMessage", 200, ""),
+        ("/api/chat.postMessage", 200, "is_archived"),
+    ]
 
 
 async def test_a_wrong_token_is_refused(chat: Chat) -> None:
@@ -270,10 +286,10 @@ async def test_an_answer_slack_cannot_show_is_an_error_to_the_user(
 
 
 async def test_an_app_that_takes_longer_than_three_seconds_is_an_operation_timeout(
-    chat: Chat, monkeypatch: pytest.MonkeyPatch
+    chat: Chat,
 ) -> None:
-    monkeypatch.setattr("localdev.chat.sender.SLACK_LIMIT_S", 0.05)
-
+    assert (await chat.drive("settings", {}))["slackLimitS"] == 3
+    await chat.drive("settings", {"slackLimitS": 0.05})
     server = await silent_server()
     try:
         await chat.drive("app", {"url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api"})
