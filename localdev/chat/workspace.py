@@ -80,7 +80,13 @@ class Message:
 
     def for_slack(self) -> dict[str, Any]:
         """As Slack shows it to apps."""
-        shown = {"type": "message", "subtype": "bot_message", "ts": self.ts, "user": self.user, "text": self.text}
+        shown: dict[str, Any] = {
+            "type": "message",
+            "subtype": "bot_message",
+            "ts": self.ts,
+            "user": self.user,
+            "text": self.text,
+        }
         shown |= {"bot_id": BOT, "app_id": APP, "team": TEAM, "blocks": self.blocks}
         return shown | ({"thread_ts": self.thread_ts} if self.thread_ts else {})
 

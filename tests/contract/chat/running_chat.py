@@ -32,13 +32,14 @@ type Played = Callable[[Got], web.Response]
 
 @dataclass
 class Chat:
-    """`app`: what the played app answers."""
+    """`app`: what the played app answers; `api`: where it is."""
 
     server: ChatServer
     clock: FakeClock
     trust: ssl.SSLContext
     ca: Path
     session: aiohttp.ClientSession
+    api: str = ""
     app: Played = lambda _: web.Response()
     got: list[Got] = field(default_factory=list)
 
@@ -80,7 +81,8 @@ async def running_chat(folder: Path) -> AsyncIterator[Chat]:
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        await chat.drive("app", {"url": f"http://127.0.0.1:{runner.addresses[0][1]}/api"})
+        chat.api = f"http://127.0.0.1:{runner.addresses[0][1]}/api"
+        await chat.drive("app", {"url": chat.api})
         try:
             yield chat
         finally:

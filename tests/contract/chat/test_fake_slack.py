@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from slack_sdk.errors import SlackApiError
+from slack_sdk.signature import Clock as SlackClock
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
@@ -248,8 +249,8 @@ async def test_a_command_is_signed_as_slacks_own_verifier_wants_it(chat: Chat) -
     assert form["response_url"].startswith(chat.server.base) and form["trigger_id"]
 
 
-class FixedClock:
-    """`slack_sdk.signature.Clock`, by the server's clock."""
+class FixedClock(SlackClock):
+    """By the server's clock."""
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
