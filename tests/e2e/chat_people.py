@@ -5,7 +5,7 @@ import json
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -176,11 +176,10 @@ class Page(HTMLParser):
     def text(self) -> str:
         return "\n".join(self.texts)
 
-    def new_words(self, before: "Page") -> Iterator[str]:
-        """Single words that stand alone in this page and not in the other: such as a password."""
-        for text in self.texts:
-            if text not in before.text and re.fullmatch(r"\S{8,}", text) and "://" not in text:
-                yield text
+    def after(self, label: str) -> str:
+        """What stands behind a label, as a password behind `Password`."""
+        assert label in self.texts, (self.status, self.texts)
+        return self.texts[self.texts.index(label) + 1]
 
 
 class Browser:
@@ -190,7 +189,7 @@ class Browser:
         return self._ask(Request(url, headers={"Accept": "text/html"}))
 
     def submit(self, page: Page) -> Page:
-        assert page.action, page
+        assert page.action, (page.status, page.text)
         parts = urlsplit(page.url)
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
