@@ -164,7 +164,7 @@ def _session(file: Path) -> Json:
         session: Json = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ChatFailed("nothing is running here: start ./dev up in another terminal first") from None
-    if "chat" not in session:
+    if not session.get("chat"):
         raise ChatFailed("the running ./dev up has no chat: stop it and start it again")
     return session
 

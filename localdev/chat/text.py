@@ -10,7 +10,13 @@ type Json = Mapping[str, Any]
 
 
 def slack_lines(message: Json) -> Iterator[str]:
-    """`describe()` of a message. Buttons as `[label] (action_id)`."""
+    """`describe()` of a message. Buttons as `[label] (action_id)`. Slack's three escapes are undone:
+    https://docs.slack.dev/messaging/formatting-message-text#escaping"""
+    for line in _slack_lines(message):
+        yield line.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _slack_lines(message: Json) -> Iterator[str]:
     if message.get("deleted"):
         yield "(deleted)"
         return

@@ -1,6 +1,5 @@
 """People in the pretended Slack and Teams of an environment, and in a browser that follows a link from there."""
 
-import html
 import json
 import re
 import ssl
@@ -102,8 +101,8 @@ class Chat:
 
 
 def shown(message: Json) -> str:
-    """A Slack message as one reads it, with Slack's three escapes undone."""
-    return html.unescape("\n".join(slack_lines(message)))
+    """A Slack message as one reads it."""
+    return "\n".join(slack_lines(message))
 
 
 def shown_in_teams(message: Json) -> str:
