@@ -8,6 +8,7 @@ from pathlib import Path
 from localdev import paths
 from localdev.bench.options import add_arguments as add_bench_arguments
 from localdev.chaos.options import add_arguments as add_chaos_arguments
+from localdev.chat.options import add_arguments as add_chat_arguments
 from localdev.mutation.options import add_arguments as add_mutation_arguments
 from localdev.paths import DEFAULT_PORT
 from localdev.setup import SetupFailed, ensure_all
@@ -43,6 +44,10 @@ def run(args: argparse.Namespace) -> int:
                     state=args.state_dir.absolute(),
                 )
             )
+        case "chat":
+            from localdev.chat.command import run as chat
+
+            return chat(args)
         case "test":
             from localdev.testing import run_tests
 
@@ -106,6 +111,8 @@ def build_parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--state-dir", type=Path, default=paths.STATE, metavar="DIR", help="for a second up beside the first"
     )
+
+    add_chat_arguments(commands.add_parser("chat", help="type in the pretended Slack and Teams of a running `up`"))
 
     test = commands.add_parser("test", help="run the tests, all tiers or the named ones")
     test.add_argument("tiers", nargs="*", type=_tier, metavar="tier", help=f"any of: {' '.join(TIERS)}")

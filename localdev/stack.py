@@ -1,4 +1,5 @@
-"""The processes behind the local API: Azurite, simulated Azure, the Functions host. For `up`, e2e tests and benches."""
+"""The processes behind the local API: Azurite, simulated Azure, pretended chats, the Functions host. For `up`, tests
+and benches."""
 
 import base64
 import json
@@ -6,11 +7,14 @@ import os
 import secrets
 import shutil
 import socket
+import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 from localdev import azurite, paths
 from localdev.processes import Child, ChildFailed, Children
@@ -18,6 +22,7 @@ from localdev.setup import NodeParts
 
 _SIMULATOR_LIMIT_S = 60.0
 _HOST_LIMIT_S = 60.0
+_CHAT_LIMIT_S = 60.0
 SAMPLE_SETTINGS = paths.ROOT / "local.settings.sample.json"
 
 
@@ -43,8 +48,26 @@ class Simulator:
 
 
 @dataclass(frozen=True)
+class Chat:
+    """The pretended Slack and Teams, as their ready file describes them."""
+
+    child: Child
+    facts: Mapping[str, str]
+
+    def app_is_at(self, api: str) -> None:
+        """Tells it where to send commands. Raises ChildFailed."""
+        trust = ssl.create_default_context(cafile=self.facts["ca"])
+        told = Request(f"{self.facts['chat']}/_chat/app", json.dumps({"url": api}).encode())  # noqa: S310 - ours
+        try:
+            urlopen(told, timeout=10, context=trust).close()  # noqa: S310 - our own loopback address
+        except OSError as error:
+            raise self.child.failure(f"did not listen: {error}") from None
+
+
+@dataclass(frozen=True)
 class Stack:
-    """A running environment; URLs without a trailing slash, `api` including the route prefix."""
+    """A running environment; URLs without a trailing slash, `api` including the route prefix. `chat` is empty where
+    there is none."""
 
     api: str
     arm: str
@@ -54,6 +77,7 @@ class Stack:
     token: str
     settings: Mapping[str, str]
     host: Child
+    chat: str = ""
 
     def session(self, pid: int) -> dict[str, Any]:
         """What `.localdev/session.json` holds."""
@@ -64,6 +88,7 @@ class Stack:
             "token": self.token,
             "ca": self.ca,
             "storage": self.storage,
+            "chat": self.chat,
             "pid": pid,
         }
 
@@ -94,6 +119,20 @@ def app_settings(storage: str, facts: Mapping[str, str], made: Secrets, time_sca
     }
 
 
+def chat_settings(facts: Mapping[str, str], port: int) -> dict[str, str]:
+    """What the app is told of the pretended chats. `port`: the API's own, which links in messages lead to; 0 when it is
+    not known, then messages hold no links."""
+    return {
+        "HUBLET_SLACK_SIGNING_SECRET": facts["slackSigningSecret"],
+        "HUBLET_SLACK_BOT_TOKEN": facts["slackBotToken"],
+        "HUBLET_SLACK_API": facts["slackApi"],
+        "HUBLET_TEAMS_SECURITY_TOKENS": facts["teamsSecurityToken"],
+        "HUBLET_TEAMS_WEBHOOKS": f"local={facts['teamsWebhook']}",
+        "HUBLET_SINK_HOSTS": urlsplit(facts["chat"]).netloc,
+        "HUBLET_PUBLIC_URL": f"http://127.0.0.1:{port}" if port else "",
+    }
+
+
 def sample_values() -> dict[str, str]:
     if not SAMPLE_SETTINGS.exists():
         return {}
@@ -119,6 +158,27 @@ def start_storage_and_simulator(
     storage = azurite.start(children, node.node, work_dir=folder / "azurite").connection_string
     facts = json.loads(child.wait_for_file(ready, _SIMULATOR_LIMIT_S))
     return storage, Simulator(child, facts)
+
+
+def launch_chat(children: Children, folder: Path) -> tuple[Child, Path]:
+    """Begins to start the pretended chats: the process, and the file it writes when it serves.
+
+    For `folder` as given to `start_storage_and_simulator`: they wait for the simulator and use its certificate.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ready, azure = folder / "chat.json", folder / "azure"
+    for old in (ready, folder / "simulator.json"):
+        old.unlink(missing_ok=True)
+    argv = [sys.executable, "-m", "localdev.chat", "--state-dir", str(folder / "chat"), "--ready-file", str(ready)]
+    argv += ["--clock-file", str(folder / "clock-offset"), "--after", str(folder / "simulator.json")]
+    argv += ["--ca", str(azure / "ca.pem"), "--cert", str(azure / "server.pem"), "--key", str(azure / "server.key")]
+    return children.start("chat", argv, cwd=paths.ROOT), ready
+
+
+def await_chat(launched: tuple[Child, Path]) -> Chat:
+    """Raises ChildFailed."""
+    child, ready = launched
+    return Chat(child, json.loads(child.wait_for_file(ready, _CHAT_LIMIT_S)))
 
 
 def launch_host(
@@ -164,18 +224,35 @@ def start_stack(
     host_args: Sequence[str] = (),
     simulator_args: Sequence[str] = (),
     extra_settings: Mapping[str, str] | None = None,
+    with_chat: bool = False,
 ) -> Stack:
     """Everything, empty, in `folder`: for tests and benches. Raises ChildFailed."""
+    launched = launch_chat(children, folder) if with_chat else None
     storage, simulator = start_storage_and_simulator(
         children, node, folder, time_scale=time_scale, simulator_args=simulator_args
     )
     made = Secrets.make()
-    settings = app_settings(storage, simulator.facts, made, time_scale) | dict(extra_settings or {})
+    settings = app_settings(storage, simulator.facts, made, time_scale)
+    chat = await_chat(launched) if launched else None
+    if chat:
+        port = port or unused_port()  # links in messages name it, so it must be known before
+        settings |= chat_settings(chat.facts, port)
+    settings |= dict(extra_settings or {})
     host, api = start_host(children, folder, settings, port=port, host_args=host_args)
-    return join(storage, simulator, settings, host, api)
+    return join(storage, simulator, settings, host, api, chat)
 
 
-def join(storage: str, simulator: Simulator, settings: Mapping[str, str], host: Child, api: str) -> Stack:
+def join(
+    storage: str,
+    simulator: Simulator,
+    settings: Mapping[str, str],
+    host: Child,
+    api: str,
+    chat: Chat | None = None,
+) -> Stack:
+    """The environment; the chats are told where the app is. Raises ChildFailed."""
+    if chat:
+        chat.app_is_at(api)
     return Stack(
         api=api,
         arm=simulator.facts["arm"],
@@ -185,7 +262,14 @@ def join(storage: str, simulator: Simulator, settings: Mapping[str, str], host: 
         token=settings["HUBLET_ADMIN_TOKEN"],
         settings=settings,
         host=host,
+        chat=chat.facts["chat"] if chat else "",
     )
+
+
+def unused_port() -> int:
+    """One that the system has just given out and taken back."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def free_port(wanted: int | None, default: int) -> int:

@@ -25,11 +25,15 @@ from localdev.stack import (
     Secrets,
     Stack,
     app_settings,
+    await_chat,
+    chat_settings,
     empty,
     free_port,
     join,
+    launch_chat,
     start_host,
     start_storage_and_simulator,
+    unused_port,
     write_private,
 )
 
@@ -109,16 +113,18 @@ def _start(options: UpOptions, children: Children) -> Stack:
     folder = options.run / "data"
     empty(folder)
     func = func_host.find() if options.func else None
-    port = free_port(options.port, paths.DEFAULT_PORT)
-    print("starting Azurite, simulated Azure and the Functions host ...", flush=True)
+    port = free_port(options.port, paths.DEFAULT_PORT) or (paths.DEFAULT_PORT if func else unused_port())
+    print("starting Azurite, simulated Azure, pretended chats and the Functions host ...", flush=True)
+    launched = launch_chat(children, folder)
     storage, simulator = start_storage_and_simulator(children, node, folder, time_scale=options.time_scale)
     made = Secrets.make()
-    settings = app_settings(storage, simulator.facts, made, options.time_scale)
+    chat = await_chat(launched)
+    settings = app_settings(storage, simulator.facts, made, options.time_scale) | chat_settings(chat.facts, port)
     if func:
-        host, api = func_host.start(children, func, settings, port=port or paths.DEFAULT_PORT)
+        host, api = func_host.start(children, func, settings, port=port)
     else:
         host, api = start_host(children, options.run, settings, port=port, host_args=_STOPS_SOON)
-    return join(storage, simulator, settings, host, api)
+    return join(storage, simulator, settings, host, api, chat)
 
 
 def _make_demo(options: UpOptions, stack: Stack, children: Children) -> None:
@@ -155,7 +161,8 @@ def _print_use(stack: Stack, hub: dict[str, Any] | None) -> None:
     print(f"  API       {stack.api}")
     print(f"  token     {stack.token}")
     print(f"  next hub  curl -sS {stack.api}/hubs -H 'Authorization: Bearer {stack.token}' \\")
-    print(f"              -H 'Content-Type: application/json' -d '{body}'", flush=True)
+    print(f"              -H 'Content-Type: application/json' -d '{body}'")
+    print('  chat      ./dev chat link admin; ./dev chat slack "/hub list"   (pretended Slack and Teams)', flush=True)
 
 
 def _check(children: Children) -> None:

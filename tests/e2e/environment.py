@@ -37,11 +37,24 @@ class Environment:
 
 @contextmanager
 def running_environment(
-    folder: Path, *, host_args: Sequence[str] = (), settings: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    host_args: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+    with_chat: bool = False,
 ) -> Iterator[Environment]:
+    """`with_chat`: beside it a pretended Slack and Teams, see chat_people.py."""
     node = setup.ensure_all()
     with Children(folder / "logs") as children:
-        stack = start_stack(children, node, folder, time_scale=TIME_SCALE, host_args=host_args, extra_settings=settings)
+        stack = start_stack(
+            children,
+            node,
+            folder,
+            time_scale=TIME_SCALE,
+            host_args=host_args,
+            extra_settings=settings,
+            with_chat=with_chat,
+        )
         azure = Azure(stack)
         try:
             yield Environment(children, stack, folder, Api(stack.api, stack.token), azure)

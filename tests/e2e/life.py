@@ -98,7 +98,7 @@ def live(folder: Path) -> Lived:
 
 async def _idle(environment: Environment, api: Api, seen: IdleHub) -> None:
     password = api.call("POST", "/hubs/idle/admin-password").json()["password"]
-    admin, vm = seen.ready["adminUser"], _vm_of(seen.ready)
+    admin, vm = seen.ready["adminUser"], vm_of(seen.ready)
     async with visitor(seen.ready["url"], admin) as person:
         assert await person.log_in(password) == 302
         await person.start_server()
@@ -111,7 +111,7 @@ async def _idle(environment: Environment, api: Api, seen: IdleHub) -> None:
     seen.worked_s = time.monotonic() - began
     seen.stopped = _until(api, "idle", lambda hub: hub["state"] == "stopped", STOPPED_WITHIN_S)
     seen.stopped_after_s = time.monotonic() - began - seen.worked_s
-    seen.power_stopped = _power(environment.azure, *vm)
+    seen.power_stopped = power_of(environment.azure, *vm)
     seen.cost_stopped = api.call("GET", "/hubs/idle/cost").json()
     seen.extend_while_stopped = api.call("POST", "/hubs/idle/extend", {"hours": 1}).code
     seen.operations["stop"] = api.call("GET", f"/operations/{seen.stopped['id']}.{seen.stopped['generation']}").json()
@@ -119,7 +119,7 @@ async def _idle(environment: Environment, api: Api, seen: IdleHub) -> None:
     assert started.status == 202, started
     seen.again = _until(api, "idle", lambda hub: hub["state"] == "ready", 120)
     seen.operations["start"] = api.call("GET", f"/operations/{seen.again['id']}.{seen.again['generation']}").json()
-    seen.power_again = _power(environment.azure, *vm)
+    seen.power_again = power_of(environment.azure, *vm)
     async with visitor(seen.again["url"], admin) as person:
         seen.login_again = await person.log_in(password)
         await person.start_server()
@@ -137,12 +137,12 @@ async def _notes(person: Person) -> Any:
 def _weekend(environment: Environment, api: Api, seen: Weekend) -> None:
     """From Friday evening to Monday morning, by moving the clock that app and Azure share."""
     azure = environment.azure
-    clock = _Clock(azure)
+    clock = MovedClock(azure)
     friday = _next_friday(clock.now())
 
     def look(name: str, until: Callable[[dict[str, Any]], bool]) -> None:
         hub = _until(api, "class", until, 120)
-        seen.looks[name] = Seen(clock.now().astimezone(BERLIN), hub, _power(azure, *_vm_of(hub)))
+        seen.looks[name] = Seen(clock.now().astimezone(BERLIN), hub, power_of(azure, *vm_of(hub)))
 
     clock.move_to(friday.replace(hour=18, minute=20))
     answer = api.call("PATCH", "/hubs/class", {"schedule": CLASS})
@@ -150,7 +150,7 @@ def _weekend(environment: Environment, api: Api, seen: Weekend) -> None:
     look("friday 18:20", lambda hub: hub["nextStop"] is not None)
     clock.move_to(friday.replace(hour=18, minute=31))
     _until_event(api, "warning")
-    seen.auto_shutdown = _auto_shutdown(azure, seen.looks["friday 18:20"].hub)
+    seen.auto_shutdown = auto_shutdown_of(azure, seen.looks["friday 18:20"].hub)
     extended = api.call("POST", "/hubs/class/extend", {"hours": 1})
     assert extended.status == 200, extended
     clock.move_to(friday.replace(hour=19, minute=5))
@@ -167,7 +167,7 @@ def _weekend(environment: Environment, api: Api, seen: Weekend) -> None:
     seen.events = api.call("GET", "/hubs/class/events").json()["value"]
 
 
-class _Clock:
+class MovedClock:
     """The simulator's, which the app follows."""
 
     def __init__(self, azure: Azure) -> None:
@@ -191,19 +191,19 @@ def _next_friday(now: datetime) -> datetime:
 # ------------------------------------------------------------------ looks
 
 
-def _vm_of(hub: dict[str, Any]) -> tuple[str, str]:
+def vm_of(hub: dict[str, Any]) -> tuple[str, str]:
     return f"hublet-{hub['id']}-a1", f"{hub['id']}-a1-vm"
 
 
-def _power(azure: Azure, group: str, name: str) -> str:
+def power_of(azure: Azure, group: str, name: str) -> str:
     view = azure.compute.virtual_machines.instance_view(group, name)
     codes = [str(status.code) for status in view.statuses or []]
     return next((code.partition("/")[2] for code in codes if code.startswith("PowerState/")), "")
 
 
-def _auto_shutdown(azure: Azure, hub: dict[str, Any]) -> dict[str, Any]:
+def auto_shutdown_of(azure: Azure, hub: dict[str, Any]) -> dict[str, Any]:
     """Azure's own daily shutdown of the hub's machine, by the SDK for any resource."""
-    group, vm = _vm_of(hub)
+    group, vm = vm_of(hub)
     machine = str(azure.compute.virtual_machines.get(group, vm).id)
     inside = machine.partition("/providers/")[0]
     path = f"{inside}/providers/Microsoft.DevTestLab/schedules/shutdown-computevm-{vm}"

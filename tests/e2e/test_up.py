@@ -62,7 +62,7 @@ class Up:
     def ports(self) -> list[tuple[str, int]]:
         """Every address that the session names."""
         session = self.session()
-        urls = [session["api"], session["arm"], *re.findall(r"http://[^;]+", session["storage"])]
+        urls = [session["api"], session["arm"], session["chat"], *re.findall(r"http://[^;]+", session["storage"])]
         return [(parts.hostname or "", parts.port or 0) for parts in map(urlsplit, urls)]
 
     def interrupt(self) -> int:
@@ -95,7 +95,7 @@ def test_once_makes_the_demo_ready_says_how_to_use_it_and_leaves_nothing_running
     with running_up(tmp_path / "state", "--once", "--port", "0") as up:
         up.wait_for("up after", START_LIMIT_S)
         ports, token = up.ports(), up.session()["token"]
-        assert len(ports) == 5 and up.processes()
+        assert len(ports) == 6 and up.processes()
         code = up.process.wait(READY_LIMIT_S)
     assert code == 0, up.output
     [url] = re.findall(r"^ +open +(http://\S+)$", up.output, re.MULTILINE)
@@ -119,7 +119,7 @@ def test_what_it_prints_works_in_a_second_terminal_and_ctrl_c_in_mid_provision_s
         output = up.wait_for("Ctrl-C stops everything", START_LIMIT_S)
         assert (up.state / "session.json").stat().st_mode & 0o777 == 0o600
         session, ports = up.session(), up.ports()
-        assert set(session) == {"api", "arm", "sim", "token", "ca", "storage", "pid"}
+        assert set(session) == {"api", "arm", "sim", "token", "ca", "storage", "chat", "pid"}
         assert session["pid"] in up.processes()
 
         [line] = re.findall(r"next hub +(curl .*\n.*)", output)
