@@ -45,8 +45,9 @@ class Thread:
     """A conversation about one hub. The hub names it (`Hub.thread`); what was posted there is kept here.
 
     `channel`: where the command was typed. `posted_in`, `posted`: channel and timestamp (Slack's `ts`) of the one
-    message that follows the hub; `shown`: SHA-256 of what it shows. `response_url` takes `response_left` more posts
-    until `response_until`. `told`: notices that were posted as messages of their own."""
+    message that follows the hub; while it is being posted, `posted` is `?` and since when. `shown`: SHA-256 of what it
+    shows. `response_url` takes `response_left` more posts until `response_until`. `told`: notices that were posted as
+    messages of their own."""
 
     id: str
     platform: str

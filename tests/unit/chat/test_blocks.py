@@ -252,6 +252,12 @@ def test_code_cannot_end_its_block(text):
     assert "first" in shown and "last" in shown
 
 
+@pytest.mark.parametrize("text", ["```", "a``b", "`a`", "``` ````", "`````"])
+def test_code_with_backticks_loses_none(text):
+    shown = blocks.message(Card(title="x", code=(text,)))["blocks"][1]["text"]["text"]
+    assert shown.replace("\u2060", "") == f"```\n{text}\n```"
+
+
 def test_code_is_shown_letter_by_letter():
     code = ("/hub create physics size=Standard_D2s_v3 *stop*=19:00", "  indented <x>")
     shown = blocks.message(Card(title="x", code=code))["blocks"][1]["text"]["text"]
