@@ -5,6 +5,7 @@ Reads every hub once, so its cost follows how many there are; nothing a user wai
 """
 
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ AHEAD = timedelta(hours=2)
 """Due rows of the coming two hours are put again: with an audit every hour none is missing when its time comes."""
 
 UNDELIVERED = timedelta(minutes=5)
+"""A notice that should have been looked at so long ago has lost its message."""
+
 BUDGET_NEARLY_SPENT = "BudgetNearlySpent"
 
 
@@ -70,11 +73,25 @@ async def audit(app: "App") -> Audited:
     for owner, hubs in by_owner.items():
         await _warn_of_budget(app, owner, hubs)
     await ticks.hand_over(app, await app.due.overlooked(now))
-    for notice in await app.outbox.older_than(now - UNDELIVERED):
+    for pending in await app.outbox.older_than(now - UNDELIVERED):
+        notice = pending.notice
         await app.notices.put(NoticeRef(owner=notice.owner, hub_id=notice.hub_id, seq=notice.seq, first_seen=now))
     forgotten = await app.hubs.forget_old(now)
+    forgotten += await _forget("sink_store", app.sink_store.forget_old, now)
+    forgotten += await _forget("chat", app.chat.forget_old, now)
     log.info("audited", hubs=len(seen), unreadable=unreadable, driven=driven, forgotten=forgotten)
     return Audited(len(seen), unreadable, driven, forgotten)
+
+
+async def _forget(port: str, forget: Callable[[datetime], Awaitable[int]], now: datetime) -> int:
+    """What is past its keep time beside the hubs; trouble there is no hub's."""
+    try:
+        return await forget(now)
+    except HubletError as error:
+        log.warning("audit_put_off", port=port, code=error.code)
+    except Exception as bug:
+        log.error("audit_failed", port=port, error=type(bug).__name__)
+    return 0
 
 
 async def _index(app: "App", hub: Hub, entry: IndexEntry | None) -> None:

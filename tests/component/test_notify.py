@@ -3,8 +3,9 @@
 import io
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,10 +17,11 @@ from shared import log
 from shared.adapters.notify.console import ConsoleSink
 from shared.app import App
 from shared.errors import FatalError, RetryableError
+from shared.hubs.deliveries import RETRY_AFTER_S
 from shared.hubs.model import Notice
 from shared.hubs.notice_messages import encode
 from shared.hubs.notify import deliver
-from shared.hubs.ports import HubChange, NoticeRef
+from shared.hubs.ports import Delivery, HubChange, NoticeRef
 from tests.support.builders import HUB_ID, OWNER, a_hub, a_notice
 from tests.support.clock import FakeClock
 from tests.support.fake_sink import FakeSink
@@ -29,6 +31,16 @@ from tests.support.tape import Crash
 NOT_NOW = RetryableError("SinkUnavailable", "The chat did not answer.")
 
 
+class Chance:
+    """`Entropy`, as far as it is asked. In the middle: no pause is longer or shorter."""
+
+    def __init__(self) -> None:
+        self.coming: list[float] = []
+
+    def jitter(self) -> float:
+        return self.coming.pop(0) if self.coming else 0.5
+
+
 class Deployment:
     """`ref` is what the visit that stored the notice put on the queue."""
 
@@ -36,8 +48,13 @@ class Deployment:
         self.clock = FakeClock()
         self.storage = fake_storage(self.clock)
         self.sinks = sinks or (FakeSink(),)
-        self.app = cast(App, SimpleNamespace(clock=self.clock, sinks=self.sinks, **self.storage.ports()))
+        self.chance = Chance()
+        self.app = self.app_with(self.sinks)
         self.ref = NoticeRef(owner=OWNER, hub_id=HUB_ID, seq=2, first_seen=self.clock.now())
+
+    def app_with(self, sinks: Sequence[FakeSink], **changed: object) -> App:
+        ports = {**self.storage.ports(), **changed}
+        return cast(App, SimpleNamespace(clock=self.clock, sinks=sinks, entropy=self.chance, **ports))
 
     async def store(self, notice: Notice | None = None) -> None:
         hub = self.storage.hubs.seed(a_hub())
@@ -59,6 +76,42 @@ class Deployment:
     def told(self) -> list[list[Notice]]:
         return [sink.delivered for sink in self.sinks]
 
+    @property
+    def states(self) -> dict[str, Delivery]:
+        """Of the only notice in the outbox, by target."""
+        (pending,) = self.storage.outbox.rows.values()
+        return dict(pending.deliveries or {})
+
+    @property
+    def pauses(self) -> list[float]:
+        """Of the messages that wait now."""
+        return [(waiting.visible_at - self.clock.now()).total_seconds() for waiting in self.storage.notices.waiting]
+
+
+class Moments(FakeSink):
+    """Notes when it was asked."""
+
+    def __init__(self, clock: FakeClock, name: str = "fake") -> None:
+        super().__init__(name)
+        self.clock = clock
+        self.asked: list[datetime] = []
+
+    async def deliver(self, notice: Notice, target: str) -> None:
+        self.asked.append(self.clock.now())
+        await super().deliver(notice, target)
+
+    @property
+    def pauses(self) -> list[float]:
+        return [(after - before).total_seconds() for before, after in zip(self.asked, self.asked[1:], strict=False)]
+
+
+def watched(here: Deployment) -> Moments:
+    """In place of all other sinks."""
+    sink = Moments(here.clock)
+    here.sinks = (sink,)
+    here.app = here.app_with(here.sinks)
+    return sink
+
 
 async def test_a_notice_is_told_once_and_leaves_the_outbox():
     here = Deployment()
@@ -69,11 +122,32 @@ async def test_a_notice_is_told_once_and_leaves_the_outbox():
     assert here.storage.notices.waiting == []
 
 
-async def test_every_sink_is_told():
-    here = Deployment(FakeSink("console"), FakeSink("chat"))
+async def test_what_everybody_takes_at_once_costs_one_read_and_one_delete():
+    here = Deployment(FakeSink("console"), FakeSink("webhook", targets=("a", "b")))
+    await here.store()
+    before = len(here.storage.tape.writes)
+    await deliver(here.app, here.ref)
+    assert here.storage.tape.writes[before:] == ["outbox.done"]
+
+
+async def test_every_target_of_every_sink_is_told():
+    here = Deployment(FakeSink("console"), FakeSink("chat", targets=("a", "b")), FakeSink("nobody", targets=()))
     await here.store()
     await deliver(here.app, here.ref)
-    assert here.told == [[a_notice()], [a_notice()]]
+    assert [sink.told for sink in here.sinks] == [
+        [("", f"{HUB_ID}.2")],
+        [("a", f"{HUB_ID}.2"), ("b", f"{HUB_ID}.2")],
+        [],
+    ]
+    assert here.storage.outbox.rows == {}
+
+
+async def test_a_notice_that_is_for_nobody_leaves_the_outbox():
+    here = Deployment(FakeSink(targets=()))
+    await here.store()
+    await deliver(here.app, here.ref)
+    assert here.storage.outbox.rows == {}
+    assert here.storage.notices.waiting == []
 
 
 async def test_a_message_that_is_faster_than_its_row_waits_for_it():
@@ -103,57 +177,90 @@ async def test_the_same_message_again_tells_nobody_twice():
     assert here.told == [[a_notice()]]
 
 
-async def test_a_sink_that_cannot_take_it_is_asked_again_ever_more_seldom():
-    here = Deployment(FakeSink())
-    here.sinks[0].tape.fail("sink.deliver", NOT_NOW, times=4)
+# ------------------------------------------------------------------ again
+
+
+async def test_a_target_that_does_not_take_it_is_asked_again_ever_more_seldom():
+    here = Deployment()
+    sink = watched(here)
+    sink.tape.fail("sink.deliver", NOT_NOW, times=4)
+    await here.store()
+    await deliver(here.app, here.ref)
+    await here.work()
+    assert sink.pauses == [5, 30, 300, 1800]
+    assert here.told == [[a_notice()]]
+    assert here.storage.outbox.rows == {}
+    assert here.storage.notices.waiting == []
+
+
+@pytest.mark.parametrize(("chance", "pause"), [(0.0, 24.0), (0.5, 30.0), (0.75, 33.0)])
+async def test_pauses_are_up_to_a_fifth_shorter_or_longer(chance: float, pause: float):
+    here = Deployment()
+    sink = watched(here)
+    sink.tape.fail("sink.deliver", NOT_NOW, times=2)
+    await here.store()
+    here.chance.coming = [0.5, chance]
+    await deliver(here.app, here.ref)
+    await here.work()
+    assert sink.pauses == [5, pytest.approx(pause)]
+
+
+async def test_a_target_that_is_down_is_asked_by_its_schedule_and_the_others_hear_it_once():
+    here = Deployment(FakeSink("console"), FakeSink("webhook", targets=("down", "up")))
+    here.sinks[1].tape.fail("sink.deliver:down", NOT_NOW, times=5)
+    await here.store()
+    await deliver(here.app, here.ref)
+    assert here.states == {
+        "console": Delivery(next_at=None),
+        "webhook:down": Delivery(tries=1, next_at=here.clock.now() + timedelta(seconds=5), code="SinkUnavailable"),
+        "webhook:up": Delivery(next_at=None),
+    }
+    await here.work(timedelta(days=3))
+    assert here.clock.now() - here.ref.first_seen == timedelta(seconds=sum(RETRY_AFTER_S[:5]))
+    assert [target for target, _ in here.sinks[1].told] == ["up", "down"]
+    assert len(here.sinks[0].told) == 1
+    assert here.storage.outbox.rows == {}
+
+
+async def test_two_targets_that_are_down_are_asked_each_by_its_own_schedule():
+    here = Deployment(FakeSink("webhook", targets=("a", "b")))
+    sink = here.sinks[0]
+    sink.tape.fail("sink.deliver:a", RetryableError("Slow", "Slow down.", retry_after_s=20))
+    sink.tape.fail("sink.deliver:b", NOT_NOW, times=2)
     await here.store()
     begin = here.clock.now()
     await deliver(here.app, here.ref)
     await here.work()
-    tries = [queued.visible_at - begin for queued in here.storage.notices.sent]
-    assert [pause.total_seconds() for pause in tries] == [5, 10, 20, 40]
-    assert here.told == [[a_notice()]]
-    assert here.storage.outbox.rows == {}
+    assert sink.told == [("a", f"{HUB_ID}.2"), ("b", f"{HUB_ID}.2")]
+    assert [(sent.visible_at - begin).total_seconds() for sent in here.storage.notices.sent] == [5, 20, 35]
 
 
-async def test_a_sink_that_names_a_time_is_not_asked_before():
+async def test_a_target_that_names_a_time_is_not_asked_before():
     here = Deployment()
-    here.sinks[0].tape.fail("sink.deliver", RetryableError("Slow", "Slow down.", retry_after_s=120))
+    sink = watched(here)
+    sink.tape.fail("sink.deliver", RetryableError("Slow", "Slow down.", retry_after_s=120))
+    sink.tape.fail("sink.deliver", RetryableError("Slow", "Soon.", retry_after_s=1))
     await here.store()
     await deliver(here.app, here.ref)
-    (waiting,) = here.storage.notices.waiting
-    assert waiting.visible_at == here.clock.now() + timedelta(seconds=120)
-
-
-async def test_nobody_waits_longer_than_an_hour_for_the_next_try():
-    here = Deployment()
-    here.sinks[0].tape.fail("sink.deliver", RetryableError("Slow", "Tomorrow.", retry_after_s=86_400))
-    await here.store()
-    await deliver(here.app, here.ref)
-    (waiting,) = here.storage.notices.waiting
-    assert waiting.visible_at == here.clock.now() + timedelta(hours=1)
-
-
-async def test_the_messages_of_a_notice_nobody_takes_end_and_the_notice_stays_for_the_audit():
-    here = Deployment()
-    here.sinks[0].tape.fail("sink.deliver", NOT_NOW, times=1000)
-    await here.store()
-    await deliver(here.app, here.ref)
-    assert await here.work() < 15
-    assert here.clock.now() < here.ref.first_seen + timedelta(hours=3)
-    assert await here.storage.outbox.older_than(here.clock.now()) == [a_notice()]
-    here.sinks[0].tape = FakeSink().tape
-    await here.storage.notices.put(replace(here.ref, first_seen=here.clock.now()))
     await here.work()
-    assert here.told == [[a_notice()]]
+    assert sink.pauses == [120, 30], "a wish makes a pause longer, never shorter"
 
 
-async def test_one_sink_that_refuses_for_good_does_not_silence_the_others():
+async def test_nobody_waits_longer_than_a_day_for_the_next_try():
+    here = Deployment()
+    here.sinks[0].tape.fail("sink.deliver", RetryableError("Slow", "Next week.", retry_after_s=7 * 86_400))
+    await here.store()
+    await deliver(here.app, here.ref)
+    assert here.pauses == [86_400.0]
+
+
+async def test_a_sink_that_refuses_for_good_does_not_silence_the_others():
     here = Deployment(FakeSink("chat"), FakeSink("console"))
     here.sinks[0].tape.fail("sink.deliver", FatalError("SinkGone", "This webhook was deleted."))
     await here.store()
     await deliver(here.app, here.ref)
     assert here.told == [[], [a_notice()]]
+    assert here.sinks[0].given_up == [("", f"{HUB_ID}.2", "SinkGone")]
     assert here.storage.outbox.rows == {}
 
 
@@ -164,7 +271,7 @@ async def test_storage_that_does_not_answer_is_asked_again(call: str):
     here.storage.tape.fail(call, RetryableError("StorageUnavailable", "No answer."))
     await deliver(here.app, here.ref)
     await here.work()
-    assert here.told[0][0] == a_notice()
+    assert here.told == [[a_notice()]]
     assert here.storage.outbox.rows == {}
 
 
@@ -185,6 +292,53 @@ async def test_a_notice_that_cannot_be_read_is_left_to_a_version_that_can():
     await deliver(here.app, here.ref)
     assert here.storage.notices.waiting == []
     assert len(here.storage.outbox.rows) == 1
+
+
+# ------------------------------------------------------------------ one message for each notice
+
+
+async def test_a_visit_that_finds_nothing_due_changes_nothing_and_lets_its_message_end():
+    here = Deployment()
+    here.sinks[0].tape.fail("sink.deliver", NOT_NOW, times=3)
+    await here.store()
+    await deliver(here.app, here.ref)
+    await here.work(timedelta(minutes=1))
+    before, states, writes = here.pauses, here.states, list(here.storage.tape.writes)
+    assert before == [300.0]
+    for _ in range(5):
+        await deliver(here.app, replace(here.ref, first_seen=here.clock.now()))  # copies, and audits
+    assert (here.pauses, here.states, here.storage.tape.writes) == (before, states, writes)
+
+
+@pytest.mark.parametrize(("early_s", "again"), [(60.0, [60.0]), (61.0, []), (3.0, [5.0])])
+async def test_a_message_that_is_early_waits_for_its_time_as_the_only_one(early_s: float, again: list[float]):
+    here = Deployment()
+    here.sinks[0].tape.fail("sink.deliver", NOT_NOW, times=3)
+    await here.store()
+    await deliver(here.app, here.ref)
+    await here.work(timedelta(minutes=1))
+    here.clock.advance(300.0 - early_s)
+    ref = here.storage.notices.waiting.pop().ref
+    await deliver(here.app, ref)  # another worker's clock is ahead
+    assert here.pauses == again
+
+
+async def test_the_next_message_is_put_before_the_row_is_saved():
+    here = Deployment()
+    here.sinks[0].tape.fail("sink.deliver", NOT_NOW)
+    await here.store()
+    await deliver(here.app, here.ref)
+    assert here.storage.tape.writes[-2:] == ["notices.put", "outbox.save"]
+
+
+async def test_a_row_whose_targets_are_all_done_is_removed_by_whoever_meets_it():
+    here = Deployment()
+    await here.store()
+    (pending,) = here.storage.outbox.rows.values()
+    await here.storage.outbox.save(replace(pending, deliveries={"fake": Delivery()}))
+    await deliver(here.app, here.ref)
+    assert here.told == [[]]
+    assert here.storage.outbox.rows == {}
 
 
 # ------------------------------------------------------------------ the trigger
@@ -232,7 +386,7 @@ async def test_the_console_sink_writes_one_line_that_says_what_hub_and_why():
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        await ConsoleSink().deliver(a_notice())
+        await ConsoleSink().deliver(a_notice(), "")
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -210,13 +210,16 @@ def in_vain(storage: FakeStorage, until: datetime) -> set[tuple[str, int, int]]:
     }
 
 
-def judge_notices(storage: FakeStorage, told: Mapping[str, Notice], delivered: Counter[str]) -> Iterator[str]:
-    """I9: nothing told is left undelivered, and nothing is delivered without end."""
+def judge_notices(
+    storage: FakeStorage, told: Mapping[str, Notice], targets: Sequence[str], delivered: Counter[tuple[str, str]]
+) -> Iterator[str]:
+    """I9: nothing told is left undelivered to anybody, and nothing is delivered without end."""
     for notice in told.values():
-        if not delivered[notice.id]:
-            yield f"I9: notice {notice.seq} of {notice.hub_id} ({notice.type}) was never delivered"
-    for (_, hub_id, seq), notice in storage.outbox.rows.items():
-        if delivered[notice.id]:
+        for target in targets:
+            if not delivered[target, notice.id]:
+                yield f"I9: notice {notice.seq} of {notice.hub_id} ({notice.type}) was never delivered to {target}"
+    for (_, hub_id, seq), pending in storage.outbox.rows.items():
+        if all(delivered[target, pending.notice.id] for target in targets):
             yield f"I9: notice {seq} of {hub_id} was delivered and is still in the outbox"
     if any(times > 60 for times in delivered.values()):
         yield f"I9: a notice was delivered {max(delivered.values())} times"

@@ -13,7 +13,7 @@ from tests.sim import secrecy
 from tests.sim.loop import VirtualLoop
 from tests.sim.plan import Plan, Twist
 from tests.sim.trace import Trace
-from tests.sim.world import LEFT_OVER_S, QUIET_LIMIT_S, World
+from tests.sim.world import LEFT_OVER_S, NOTICES_LIMIT_S, QUIET_LIMIT_S, World
 
 QUIET_STEP_S = 300.0
 LEAST_QUIET_S = 1200.0
@@ -58,6 +58,9 @@ async def _live(world: World) -> float:
     while world.unsettled() and world.loop.time() < began + QUIET_LIMIT_S:
         await asyncio.sleep(QUIET_STEP_S)
     settled_after_s = world.loop.time() - began
+    if not world.unsettled():
+        while world.untold() and world.loop.time() < began + NOTICES_LIMIT_S:
+            await asyncio.sleep(QUIET_STEP_S)
     await asyncio.sleep(2 * LEFT_OVER_S)  # late copies must not do anything any more
     await world.look_at_due_rows()
     if world.plan.again_after_s is not None:

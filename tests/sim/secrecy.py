@@ -54,8 +54,8 @@ def _texts(storage: FakeStorage, logged: list[str]) -> Iterator[tuple[str, str]]
         yield f"the history of {hub_id}", repr(list(history.values()))
     for operation in storage.hubs.operations.values():
         yield f"operation {operation.id}", repr(operation)
-    for notice in storage.hubs.outbox.values():
-        yield f"notice {notice.id}", repr(notice)
+    for pending in storage.hubs.outbox.values():
+        yield f"notice {pending.notice.id}", repr(pending)
     for key, (text, _) in storage.cache.rows.items():
         yield f"cache row {key}", text
     for queued in storage.queue.sent:

@@ -3,13 +3,13 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from shared.app import App
-from shared.errors import CapacityError, RetryableError
+from shared.errors import CapacityError, HubletError, RetryableError
 from shared.hubs.gate import SharedGate
 from shared.hubs.gated import gated
 from shared.hubs.model import Hub, Notice
@@ -38,22 +38,37 @@ from tests.support.world import ASK_AZURE
 QUIET_LIMIT_S = 6 * 3600.0
 """Until then everything must be settled after the last fault (I1, I10): a dead host's message may come back after ten
 minutes five times, power and removal look every 15 minutes at last, a start may take 30."""
+NOTICES_LIMIT_S = 8 * 3600.0
+"""Until then everybody must have heard everything (I9): a target that took nothing for the three hours of the longest
+trouble is asked again six hours later at last."""
 LEFT_OVER_S = 15 * 60.0
 
 
+TARGETS = ("chat", "hook")
+
+
 class _Sink:
-    """Refuses now and then while there is trouble."""
+    """Refuses now and then while there is trouble, each of its targets by itself."""
 
     name = "simulated"
 
     def __init__(self, refuses: Callable[[], bool]) -> None:
         self._refuses = refuses
-        self.delivered: Counter[str] = Counter()
+        self.delivered: Counter[tuple[str, str]] = Counter()
+        """By target and notice id."""
 
-    async def deliver(self, notice: Notice) -> None:
+    async def targets(self, notice: Notice) -> Sequence[str]:
+        if self._refuses():
+            raise RetryableError("StorageUnavailable", "Nobody can say who listens.")
+        return TARGETS
+
+    async def deliver(self, notice: Notice, target: str) -> None:
         if self._refuses():
             raise RetryableError("SinkUnavailable", "The sink answers 503.")
-        self.delivered[notice.id] += 1
+        self.delivered[target, notice.id] += 1
+
+    async def gave_up(self, notice: Notice, target: str, error: HubletError) -> None:
+        """Then I9 is broken: the trouble does not last for days."""
 
 
 class SimHubStore(FakeHubStore):
@@ -302,9 +317,14 @@ class World:
         settled = {hub.id: hub for hub in self.storage.hubs.hubs.values()}
         if any(getattr(item, "hub_id", "") in settled for item in soon):
             return f"{len(soon)} messages are on their way"
-        if self.storage.outbox.rows:
+        soon_at = self.clock.now() + timedelta(seconds=LEFT_OVER_S)
+        if any(one.next_at is None or one.next_at <= soon_at for one in self.storage.outbox.rows.values()):
             return "notices are not delivered"
         return ""
+
+    def untold(self) -> bool:
+        """Whether somebody is to be told something, be it hours from now."""
+        return bool(self.storage.outbox.rows)
 
     def lost(self) -> tuple[str, ...]:
         """I1 alone: what was answered with 202 and is not there."""
@@ -320,7 +340,7 @@ class World:
             *oracles.judge_history(storage),
             *oracles.judge_rows(storage),
             *(f"I10: the due row of {hub_id} (generation, pass: {rest}) never goes" for hub_id, *rest in self.lasting),
-            *oracles.judge_notices(storage, self._told(), self.sink.delivered),
+            *oracles.judge_notices(storage, self._told(), TARGETS, self.sink.delivered),
             *secrecy.judge(storage, self.cloud, self.logged),
             *(f"I7: a function raised {bug}" for bug in self.platform.bugs),
             *(f"API: {bug}" for bug in self.people.bugs),

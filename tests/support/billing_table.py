@@ -74,7 +74,8 @@ class BillingTable(Table):
         self._put(entity)
         return "e"
 
-    async def delete(self, partition: str, row: str) -> None:
+    async def delete(self, partition: str, row: str, *, etag: str | None = None) -> None:
+        assert etag is None, "not needed so far"
         self._work.requests.append("delete")
         self._remove((partition, row))
 

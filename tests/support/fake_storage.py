@@ -21,7 +21,7 @@ from shared.errors import ConcurrentUpdate, FatalError, RetryableError, RowTooNe
 from shared.hubs import messages
 from shared.hubs.gate_state import GateState
 from shared.hubs.messages import DueBatch
-from shared.hubs.model import Event, Hub, Message, Notice, Operation
+from shared.hubs.model import Event, Hub, Message, Operation
 from shared.hubs.ports import (
     DueRow,
     Gone,
@@ -32,6 +32,7 @@ from shared.hubs.ports import (
     IdempotencyKeyTaken,
     IndexEntry,
     NoticeRef,
+    Pending,
     Quota,
     QuotaChanged,
     TokenRecord,
@@ -91,7 +92,7 @@ class FakeHubStore:
         self.quotas: dict[str, Quota] = {}
         self.idempotencies: dict[tuple[str, str], Idempotency] = {}
         self.graves: dict[tuple[str, str], Gone] = {}
-        self.outbox: dict[tuple[str, str, int], Notice] = {}
+        self.outbox: dict[tuple[str, str, int], Pending] = {}
         self.unreadable: dict[tuple[str, str], str] = {}
         """Owner and name of hubs whose rows cannot be read -> the error's code."""
         self._etags = count(1)
@@ -254,6 +255,13 @@ class FakeHubStore:
             return codec.hub_from(Row(codec.hub_entity(hub), etag))
         return replace(hub, etag=etag)
 
+    def stored_notice(self, pending: Pending) -> Pending:
+        """As its row says, with an ETag of its own."""
+        etag = self._etag()
+        if self._through_json:
+            return codec.pending_from(Row(codec.pending_entity(pending), etag))
+        return replace(pending, etag=etag)
+
     def _etag(self) -> str:
         return f'W/"hub-{next(self._etags)}"'
 
@@ -281,8 +289,7 @@ class FakeHubStore:
         for operation in change.operations:
             self.operations[hub.owner, operation.hub_id, operation.generation] = operation
         for notice in change.notices:
-            stored = codec.notice_from(Row(codec.notice_entity(notice), "")) if self._through_json else notice
-            self.outbox[notice.owner, notice.hub_id, notice.seq] = stored
+            self.outbox[notice.owner, notice.hub_id, notice.seq] = self.stored_notice(Pending(notice=notice))
         if change.idempotency is not None:
             self.idempotencies[hub.owner, change.idempotency.key] = change.idempotency
         return hub
@@ -296,22 +303,50 @@ class FakeOutbox:
         self._hubs = hubs
 
     @property
-    def rows(self) -> dict[tuple[str, str, int], Notice]:
+    def rows(self) -> dict[tuple[str, str, int], Pending]:
         """By owner, hub id and number."""
         return self._hubs.outbox
 
-    async def get(self, owner: str, hub_id: str, seq: int) -> Notice | None:
+    async def get(self, owner: str, hub_id: str, seq: int) -> Pending | None:
         self.tape.begin("outbox.get")
         return self.rows.get((owner, hub_id, seq))
 
-    async def done(self, owner: str, hub_id: str, seq: int) -> None:
-        self.tape.begin("outbox.done")
-        if self.rows.pop((owner, hub_id, seq), None) is not None:
-            self.tape.wrote("outbox.done")
+    async def save(self, pending: Pending) -> Pending:
+        self.tape.begin("outbox.save")
+        if pending.etag is None:
+            raise FatalError("NotStored", "A notice that was never read cannot be saved.")
+        key = _notice_key(pending)
+        if key not in self.rows or self.rows[key].etag != pending.etag:
+            raise ConcurrentUpdate(f"Notice {pending.notice.id}")
+        self.rows[key] = stored = self._hubs.stored_notice(pending)
+        self.tape.wrote("outbox.save")
+        return stored
 
-    async def older_than(self, moment: datetime) -> Sequence[Notice]:
+    async def put(self, pending: Pending) -> bool:
+        self.tape.begin("outbox.put")
+        if _notice_key(pending) in self.rows:
+            return False
+        self.rows[_notice_key(pending)] = self._hubs.stored_notice(pending)
+        self.tape.wrote("outbox.put")
+        return True
+
+    async def done(self, owner: str, hub_id: str, seq: int, *, etag: str | None = None) -> None:
+        self.tape.begin("outbox.done")
+        there = self.rows.get((owner, hub_id, seq))
+        if there is None:
+            return
+        if etag is not None and there.etag != etag:
+            raise ConcurrentUpdate(f"Notice {there.notice.id}")
+        del self.rows[owner, hub_id, seq]
+        self.tape.wrote("outbox.done")
+
+    async def older_than(self, moment: datetime) -> Sequence[Pending]:
         self.tape.begin("outbox.older_than")
-        return [notice for _, notice in sorted(self.rows.items()) if notice.at < moment]
+        return [one for _, one in sorted(self.rows.items()) if (one.next_at or one.notice.at) < moment]
+
+
+def _notice_key(pending: Pending) -> tuple[str, str, int]:
+    return pending.notice.owner, pending.notice.hub_id, pending.notice.seq
 
 
 @dataclass(frozen=True)

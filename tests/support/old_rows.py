@@ -121,8 +121,8 @@ def _seed(world: World, found: Recorded) -> None:
             case "gone":
                 hubs.graves[owner, rest] = codec.gone_from(row)
             case "outbox":
-                notice = codec.notice_from(row)
-                hubs.outbox[owner, notice.hub_id, notice.seq] = notice
+                pending = codec.pending_from(row)
+                hubs.outbox[owner, pending.notice.hub_id, pending.notice.seq] = pending
             case "secret":
                 storage.secrets.rows[owner, rest] = opened(world, row)
             case other:

@@ -95,7 +95,9 @@ async def everything(world: Any) -> dict[str, Any]:
     rows += [codec.idempotency_entity(owner, found) for (owner, _), found in hubs.idempotencies.items()]
     rows += [codec.gone_entity(found) for found in hubs.graves.values()]
     rows += [sealed._seal(owner, hub_id, found) for (owner, hub_id), found in hubs.secrets.rows.items()]
-    rows += [codec.notice_entity(notice) for notice in getattr(hubs, "outbox", {}).values()]
+    if hasattr(hubs, "outbox"):  # not in the first release; then it held notices alone
+        write = codec.pending_entity if hasattr(codec, "pending_entity") else codec.notice_entity
+        rows += [write(found) for found in hubs.outbox.values()]
     index, due = TableHubIndex(nothing), TableDue(nothing)
     index._table, due._table = caught = _Caught(), _Caught()  # type: ignore[assignment]
     for entry in storage.index.entries.values():

@@ -21,7 +21,10 @@ SERVICE_WIDE = frozenset({"due.due", "due.advance_watermark"})
 
 
 WRITES_ONE = frozenset(
-    {"secrets.create", "secrets.save", "outbox.done", "index.put", "index.remove", "due.put", "cache.put", "gate.write"}
+    {
+        *("secrets.create", "secrets.save", "outbox.save", "outbox.put", "outbox.done"),
+        *("index.put", "index.remove", "due.put", "cache.put", "gate.write"),
+    }
 )
 """Calls that write or delete one entity."""
 

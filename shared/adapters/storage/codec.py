@@ -19,7 +19,7 @@ from shared.adapters.storage.table import Entity, Row
 from shared.errors import FatalError, RowTooNew
 from shared.hubs import versions
 from shared.hubs.model import Event, Hub, Notice, Operation
-from shared.hubs.ports import Gone, Idempotency, Quota
+from shared.hubs.ports import Gone, Idempotency, Pending, Quota
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -31,6 +31,8 @@ _HANDLE = "handle"
 _HUB_COLUMNS = frozenset({"hubId", "state", "goal", "generation", "pass", "updatedAt", "deletedAt"})
 _QUOTA_COLUMNS = frozenset({"hubs"})
 _OPERATION_COLUMNS = frozenset({"status", "createdAt", "endedAt"})
+_NOTICE_COLUMNS = frozenset({"type", "at", "next"})
+_PENDING_LEAVES_OUT: Mapping[str, Any] = {"etag": True, "carried": True}
 
 
 # ------------------------------------------------------------------ documents
@@ -205,18 +207,37 @@ def event_from(row: Row) -> Event:
 
 
 def notice_entity(notice: Notice) -> Entity:
-    """Row `outbox!<hub id>!<seq>`."""
+    """Row `outbox!<hub id>!<seq>` as it is made with the change it tells of."""
+    return pending_entity(Pending(notice=notice))
+
+
+def pending_entity(pending: Pending) -> Entity:
+    """The same row. How far its targets are stands in the notice's document, under `deliveries`: a release that does
+    not know of targets reads the notice all the same. Column `next`: when somebody is to be asked."""
+    notice, kept = pending.notice, carried.of(pending.carried)
+    document = to_json(Pending, pending, leave_out=_PENDING_LEAVES_OUT)
+    if kept is not None:
+        kept.into(document)
+    known = {} if document["deliveries"] is None else {"deliveries": document["deliveries"]}
+    columns = {} if pending.next_at is None else {"next": keys.timestamp(pending.next_at)}
     return entity(
         keys.owner_partition(notice.owner),
         keys.outbox(notice.hub_id, notice.seq),
-        to_json(Notice, notice),
+        {**document["notice"], **known},
+        kept=None if kept is None else replace(kept, fields=()),
         type=notice.type,
         at=keys.timestamp(notice.at),
+        **columns,
     )
 
 
-def notice_from(row: Row) -> Notice:
-    return from_json(Notice, document_of(row, "A notice"), "A notice")
+def pending_from(row: Row) -> Pending:
+    what = "A notice"
+    document = document_of(row, what)
+    if isinstance(document, dict):
+        document = {"deliveries": document.pop("deliveries", None), "notice": document}
+    pending, kept = with_remainder(Pending, document, what, row, _NOTICE_COLUMNS, _PENDING_LEAVES_OUT)
+    return replace(pending, etag=row.etag, carried=kept)
 
 
 def operation_entity(owner: str, operation: Operation, kept: Carried | None = None) -> Entity:

@@ -170,10 +170,15 @@ class Table:
         except RowMissing:
             raise ConcurrentUpdate(what) from None
 
-    async def delete(self, partition: str, row: str) -> None:
-        """An absent row is fine."""
+    async def delete(self, partition: str, row: str, *, etag: str | None = None) -> None:
+        """An absent row is fine. Raises ConcurrentUpdate when the row is there and not of this `etag` any more."""
+        from azure.core import MatchConditions
+
         client = self._client()
-        await self._clients.call(self._what, lambda: client.delete_entity(partition, row))
+        condition: dict[str, Any] = {}
+        if etag is not None:
+            condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+        await self._clients.call(self._what, lambda: client.delete_entity(partition, row, **condition))
 
     async def delete_all(self, partition: str, rows: Sequence[str]) -> None:
         """Deletes rows of one partition: a request for each 100, or one for each row of a hundred of which somebody

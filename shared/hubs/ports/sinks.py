@@ -17,17 +17,20 @@ class Sink(Protocol):
     """Lower case, without `:`. A target of its own is named `<name>:<target>` in the outbox."""
 
     async def targets(self, notice: Notice) -> Sequence[str]:
-        """Whom of its receivers this notice is for; none = nobody. Asked once; the outbox keeps the answer."""
+        """Whom of its receivers this notice is for; none = nobody, "" = it has only one, never "*". Asked once; the
+        outbox keeps the answer. Raises as `deliver`; then it is asked again."""
         ...
 
     async def deliver(self, notice: Notice, target: str) -> None:
         """Tells it. May be called twice for the same notice. Returns also when the notice is out of date, and nothing
         need be told any more. Raises RetryableError to be asked again later (`retry_after_s` is honoured); any other
-        HubletError = this target will never take this notice. Has a time limit."""
+        HubletError = this target will never take this notice, but for ConcurrentUpdate and RowTooNew, which say nothing
+        about it. Has a time limit."""
         ...
 
     async def gave_up(self, notice: Notice, target: str, error: HubletError) -> None:
-        """The notice was not delivered to this target and will not be tried again. Twice is once."""
+        """The notice was not delivered to this target and will not be tried again. Twice is once. Raises RetryableError
+        when that could not be noted: then the target is asked once more half an hour later."""
         ...
 
 

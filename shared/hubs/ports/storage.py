@@ -126,17 +126,19 @@ class HubStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """How far one target of one notice is. `next_at`: when it is asked (again); None = it is done with, well or not."""
+    """How far one target of one notice is. `next_at`: when it is asked (again); None = it is done with, well or not.
+    `since`: from when its time counts until it is given up, if not from when the notice was made (redelivery)."""
 
     tries: int = 0
     next_at: datetime | None = None
     code: str = ""
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """A notice in the outbox. `deliveries` by target (`<sink>` or `<sink>:<target>`); None = nobody looked yet whom
-    it is for. `carried` is storage's own, as a hub's."""
+    """A notice in the outbox. `deliveries` by target (`<sink>` or `<sink>:<target>`; `<sink>:*` = the sink could not
+    say yet); None = nobody looked yet whom it is for. `carried` is storage's own, as a hub's."""
 
     notice: Notice
     deliveries: Mapping[str, Delivery] | None = None
@@ -163,8 +165,8 @@ class Outbox(Protocol):
         """Inserts one again that was removed (redelivery). False = one of that number is there; it is left as it is."""
         ...
 
-    async def done(self, owner: str, hub_id: str, seq: int) -> None:
-        """Removes it; absent is fine."""
+    async def done(self, owner: str, hub_id: str, seq: int, *, etag: str | None = None) -> None:
+        """Removes it; absent is fine. Raises ConcurrentUpdate when it is not of this `etag` any more."""
         ...
 
     async def older_than(self, moment: datetime) -> Sequence[Pending]:

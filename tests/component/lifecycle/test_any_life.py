@@ -185,7 +185,7 @@ class Life:
         assert hub.state is not HubState.READY or agenda.due_stop(hub, rules, now) is None, told
         assert hub.next_look_at is None or hub.next_look_at > now - 2 * MINUTE, told
         assert world.storage.index.entries[hub.id].state == hub.state, told
-        assert not [one for one in world.storage.outbox.rows.values() if one.at < now - 2 * MINUTE], told
+        assert not [one for one in world.storage.outbox.rows.values() if one.notice.at < now - 2 * MINUTE], told
         assert self.may_fire or world.cloud.fired == [], told
         assert len(world.storage.due.rows) < 30, told
 

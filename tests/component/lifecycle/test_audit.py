@@ -1,7 +1,7 @@
 """The hourly audit: what got lost is found, what is wrong is put right, what is old goes, and trouble stays small."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from shared.errors import ConcurrentUpdate, FatalError, RetryableError
 from shared.hubs.audit import AHEAD, audit
 from shared.hubs.model import Hub, Machine, Notice
-from shared.hubs.ports import Gone, HubChange, IndexEntry
+from shared.hubs.ports import FailedDelivery, Gone, HubChange, IndexEntry
 from shared.hubs.states import HubState
 from shared.settings import Settings
 from tests.component.lifecycle.days import (
@@ -27,6 +27,7 @@ from tests.component.lifecycle.days import (
     utc,
 )
 from tests.support.builders import (
+    a_notice,
     a_ready_hub,
     a_schedule,
     a_spec,
@@ -246,14 +247,14 @@ async def test_a_sink_that_is_down_all_day_hears_everything_once_when_it_is_back
     await world.run(lambda: bool(told(world, "ready")), limit_s=60)
     real, refuse = world.told.deliver, [True]
 
-    async def deliver(notice: Notice) -> None:
+    async def deliver(notice: Notice, target: str) -> None:
         if refuse[0]:
             raise RetryableError("SinkDown", "Not now.")
-        await real(notice)
+        await real(notice, target)
 
     world.told.deliver = deliver  # type: ignore[method-assign]
     most = 0
-    for _ in range(20):  # longer than a day would be too late (F43)
+    for _ in range(20):  # longer than three days would be too late (F43)
         await run_to(world, world.clock.now() + HOUR)
         most = max(most, len(world.storage.notices.waiting))
     assert told(world, "stopping-soon") == []
@@ -262,10 +263,43 @@ async def test_a_sink_that_is_down_all_day_hears_everything_once_when_it_is_back
     assert kept >= 2
     assert most <= 2 * kept
     refuse[0] = False
-    await run_to(world, world.clock.now() + 3 * HOUR)
+    await run_to(world, world.clock.now() + 13 * HOUR)  # the longest pause by then is ten hours, and a fifth
     assert sorted(notice.id for notice in world.told.notices) == sorted({notice.id for notice in world.told.notices})
     assert len(world.told.notices) >= 1 + kept
     assert world.storage.outbox.rows == {}
+
+
+# ------------------------------------------------------------------ what is old beside the hubs
+
+
+async def test_the_audit_forgets_what_is_old_of_web_hooks_and_chats():
+    world = World(start=MONDAY)
+    await world.app.sink_store.add_failed("jaydoe", a_failed_delivery(MONDAY - timedelta(days=31)))
+    await world.app.chat.first_sight("slack.T1.42", MONDAY - timedelta(days=3))
+    audited = await audit(world.app)
+    assert audited.forgotten == 2
+    assert await world.app.sink_store.failed("jaydoe", "w-1") == []
+    assert world.storage.chat.sights == {}
+
+
+@pytest.mark.parametrize(
+    "error", [RetryableError("StorageUnavailable", "No answer."), NotImplementedError()], ids=["storage", "bug"]
+)
+@pytest.mark.parametrize("port", ["sink_store", "chat"])
+async def test_trouble_with_what_is_old_there_does_not_stop_the_audit(port: str, error: Exception):
+    world = World(start=MONDAY)
+    await world.app.sink_store.add_failed("jaydoe", a_failed_delivery(MONDAY - timedelta(days=31)))
+    await world.app.chat.first_sight("slack.T1.42", MONDAY - timedelta(days=3))
+
+    async def fails(now: datetime) -> int:
+        raise error
+
+    setattr(getattr(world.app, port), "forget_old", fails)  # noqa: B010
+    assert (await audit(world.app)).forgotten == 1
+
+
+def a_failed_delivery(at: datetime) -> FailedDelivery:
+    return FailedDelivery(sink_id="w-1", notice=a_notice(), failed_at=at, code="SinkUnavailable", message="503.")
 
 
 # ------------------------------------------------------------------ budget

@@ -213,11 +213,11 @@ async def saved_before_it_is_planned(visit: Visit, after_s: float | None) -> Non
 
 
 async def forgotten_before_it_is_told(app: App, ref: NoticeRef) -> None:
-    notice = await app.outbox.get(ref.owner, ref.hub_id, ref.seq)
-    if notice is not None:
+    pending = await app.outbox.get(ref.owner, ref.hub_id, ref.seq)
+    if pending is not None:
         await app.outbox.done(ref.owner, ref.hub_id, ref.seq)
         for sink in app.sinks:
-            await sink.deliver(notice)
+            await sink.deliver(pending.notice, "")
 
 
 async def not_put(due: FakeDue, row: object) -> None:

@@ -7,8 +7,17 @@ import pytest
 
 from shared.errors import ConcurrentUpdate, FatalError, RetryableError
 from shared.hubs.meter import Meter, Spent
-from shared.hubs.model import Hub, LongOperation, OperationStatus, Reason, StepName, StepRecord
-from shared.hubs.ports import HubChange, HubExists, IdempotencyKeyTaken, Quota, QuotaChanged, UnreadableRow
+from shared.hubs.model import Hub, LongOperation, Notice, OperationStatus, Reason, StepName, StepRecord
+from shared.hubs.ports import (
+    Delivery,
+    HubChange,
+    HubExists,
+    IdempotencyKeyTaken,
+    Pending,
+    Quota,
+    QuotaChanged,
+    UnreadableRow,
+)
 from shared.hubs.states import HubState
 from tests.contract.storage.worlds import World
 from tests.support.builders import (
@@ -244,11 +253,11 @@ async def test_a_notice_is_in_the_outbox_with_its_change_until_it_was_delivered(
     hub = await accept(world)
     assert await world.outbox.get(OWNER, HUB_ID, 2) is None
     await world.hubs.commit(HubChange(hub=hub, events=(an_event(2),), notices=(a_notice(3), a_notice(4))))
-    assert await world.outbox.get(OWNER, HUB_ID, 3) == a_notice(3)
+    assert await in_outbox(world, 3) == a_notice(3)
     await world.outbox.done(OWNER, HUB_ID, 3)
     await world.outbox.done(OWNER, HUB_ID, 3)
     assert await world.outbox.get(OWNER, HUB_ID, 3) is None
-    assert await world.outbox.get(OWNER, HUB_ID, 4) == a_notice(4)
+    assert await in_outbox(world, 4) == a_notice(4)
     assert await world.outbox.get("somebody-else", HUB_ID, 4) is None
 
 
@@ -265,15 +274,15 @@ async def test_a_notices_number_is_used_once(world: World):
     hub = await world.hubs.commit(HubChange(hub=hub, notices=(a_notice(),)))
     with pytest.raises(ConcurrentUpdate):
         await world.hubs.commit(HubChange(hub=hub, notices=(a_notice(message="Something else."),)))
-    assert await world.outbox.get(OWNER, HUB_ID, 2) == a_notice()
+    assert await in_outbox(world, 2) == a_notice()
 
 
 async def test_creating_and_burying_tell_too(world: World):
     quota, _ = await world.hubs.admission(OWNER, None)
     hub = await world.hubs.create(replace(an_accept(), notices=(a_notice(2),)), with_hub(quota, a_hub()), None)
     await world.hubs.bury(replace(burial(hub), notices=(a_notice(3),)))
-    assert await world.outbox.get(OWNER, HUB_ID, 2) == a_notice(2)
-    assert await world.outbox.get(OWNER, HUB_ID, 3) == a_notice(3)
+    assert await in_outbox(world, 2) == a_notice(2)
+    assert await in_outbox(world, 3) == a_notice(3)
 
 
 async def test_the_audit_finds_old_notices_of_all_owners(world: World):
@@ -283,8 +292,88 @@ async def test_the_audit_finds_old_notices_of_all_owners(world: World):
         notices = (a_notice(2, owner=owner, at=early), a_notice(3, owner=owner, at=late))
         await world.hubs.commit(HubChange(hub=hub, notices=notices))
     found = await world.outbox.older_than(late)
-    assert {(notice.owner, notice.seq) for notice in found} == {(OWNER, 2), ("somebody-else", 2)}
+    assert {(one.notice.owner, one.notice.seq) for one in found} == {(OWNER, 2), ("somebody-else", 2)}
     assert await world.outbox.older_than(early) == []
+
+
+async def in_outbox(world: World, seq: int) -> Notice | None:
+    pending = await world.outbox.get(OWNER, HUB_ID, seq)
+    return None if pending is None else pending.notice
+
+
+async def waiting(world: World) -> Pending:
+    """One notice that nobody has looked at yet."""
+    await world.hubs.commit(HubChange(hub=await accept(world), notices=(a_notice(3),)))
+    pending = await world.outbox.get(OWNER, HUB_ID, 3)
+    assert pending is not None
+    return pending
+
+
+AN_HOUR_LATER = MONDAY_MORNING + timedelta(hours=1)
+STATES = {
+    "console": Delivery(),
+    "webhook:w-1": Delivery(tries=2, next_at=AN_HOUR_LATER, code="Unreachable"),
+    "slack:C1/ü": Delivery(next_at=AN_HOUR_LATER + timedelta(hours=1), since=AN_HOUR_LATER),
+}
+
+
+async def test_how_far_each_target_of_a_notice_is_can_be_saved_again_and_again(world: World):
+    pending = await waiting(world)
+    assert (pending.deliveries, pending.next_at) == (None, MONDAY_MORNING)
+    saved = await world.outbox.save(replace(pending, deliveries=STATES))
+    assert await world.outbox.get(OWNER, HUB_ID, 3) == saved
+    assert (saved.notice, saved.deliveries, saved.next_at) == (a_notice(3), STATES, AN_HOUR_LATER)
+    assert saved.etag != pending.etag
+    again = await world.outbox.save(replace(saved, deliveries={**STATES, "console": Delivery(tries=1)}))
+    assert await world.outbox.get(OWNER, HUB_ID, 3) == again
+
+
+async def test_of_two_who_save_one_notice_the_second_is_refused(world: World):
+    pending = await waiting(world)
+    saved = await world.outbox.save(replace(pending, deliveries=STATES))
+    with pytest.raises(ConcurrentUpdate):
+        await world.outbox.save(replace(pending, deliveries={}))
+    assert await world.outbox.get(OWNER, HUB_ID, 3) == saved
+
+
+async def test_a_notice_that_is_gone_is_not_saved(world: World):
+    pending = await waiting(world)
+    await world.outbox.done(OWNER, HUB_ID, 3)
+    with pytest.raises(ConcurrentUpdate):
+        await world.outbox.save(replace(pending, deliveries=STATES))
+    assert await world.outbox.get(OWNER, HUB_ID, 3) is None
+
+
+async def test_a_notice_that_somebody_saved_meanwhile_is_not_removed(world: World):
+    pending = await waiting(world)
+    saved = await world.outbox.save(replace(pending, deliveries=STATES))
+    with pytest.raises(ConcurrentUpdate):
+        await world.outbox.done(OWNER, HUB_ID, 3, etag=pending.etag)
+    assert await world.outbox.get(OWNER, HUB_ID, 3) == saved
+    await world.outbox.done(OWNER, HUB_ID, 3, etag=saved.etag)
+    await world.outbox.done(OWNER, HUB_ID, 3, etag=saved.etag)
+    assert await world.outbox.get(OWNER, HUB_ID, 3) is None
+
+
+async def test_a_notice_can_be_put_in_again_unless_it_is_there(world: World):
+    pending = await waiting(world)
+    again = Pending(notice=pending.notice, deliveries={"webhook:w-1": Delivery(next_at=AN_HOUR_LATER)})
+    assert not await world.outbox.put(again)
+    assert await world.outbox.get(OWNER, HUB_ID, 3) == pending
+    await world.outbox.done(OWNER, HUB_ID, 3)
+    assert await world.outbox.put(again)
+    stored = await world.outbox.get(OWNER, HUB_ID, 3)
+    assert stored is not None
+    assert replace(stored, etag=None) == again
+    assert not await world.outbox.put(again)
+
+
+async def test_the_audit_finds_a_notice_by_when_somebody_should_have_been_asked(world: World):
+    saved = await world.outbox.save(replace(await waiting(world), deliveries=STATES))
+    assert await world.outbox.older_than(AN_HOUR_LATER) == []
+    assert await world.outbox.older_than(AN_HOUR_LATER + timedelta(seconds=1)) == [saved]
+    saved = await world.outbox.save(replace(saved, deliveries={"console": Delivery()}))
+    assert await world.outbox.older_than(MONDAY_MORNING + timedelta(seconds=1)) == [saved], "nobody is left to be asked"
 
 
 # ------------------------------------------------------------------ bury
@@ -439,7 +528,7 @@ async def test_what_is_left_of_a_deleted_hub_goes_30_days_later(world: World):
     assert await world.hubs.gone(OWNER, HUB_ID) is None
     assert await world.hubs.events(OWNER, HUB_ID) == []
     assert await world.hubs.operation(OWNER, HUB_ID, 2) is None
-    assert await world.outbox.get(OWNER, HUB_ID, 3) == a_notice(3)
+    assert await in_outbox(world, 3) == a_notice(3)
     assert await world.hubs.get(OWNER, "music") == other
     assert len(await world.hubs.events(OWNER, other.id)) == 1
 

@@ -1,7 +1,8 @@
 """Whatever a hub may be, its row gives it back."""
 
+import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from shared.adapters.storage import codec, documents
 from shared.adapters.storage.table import Row
 from shared.errors import FatalError
+from shared.hubs import versions
 from shared.hubs.model import Attempt, Hub, HubSpec, LongOperation, Place, Rung, StepName, StepRecord
-from shared.hubs.ports import Gone, HubSecrets, Quota
+from shared.hubs.ports import Delivery, Gone, HubSecrets, Pending, Quota
 from tests.support.builders import a_hub, a_notice, a_ready_hub, an_event, an_idempotency, an_operation
 from tests.support.clock import MONDAY_MORNING
 
@@ -87,7 +89,44 @@ def test_the_rows_beside_a_hub_come_back():
     assert codec.idempotency_from(read_back(codec.idempotency_entity(hub.owner, record))) == record
     quota = Quota(owner=hub.owner, hubs={"a": "a-ab2cd3"}, spent={"2026-03": 1.25}, etag="etag")
     assert codec.quota_from(hub.owner, read_back(codec.quota_entity(quota))) == quota
-    assert codec.notice_from(read_back(codec.notice_entity(a_notice()))) == a_notice()
+    pending = Pending(notice=a_notice(), etag="etag")
+    assert codec.pending_from(read_back(codec.notice_entity(a_notice()))) == pending
+
+
+def test_how_far_a_notice_is_comes_back_with_it_and_its_column_says_when_it_is_looked_at():
+    at = a_notice().at
+    deliveries = {
+        "console": Delivery(),
+        "webhook:w-1": Delivery(tries=3, next_at=at + timedelta(hours=1), code="SinkUnavailable"),
+        "teams:ü/x": Delivery(next_at=at + timedelta(minutes=30), since=at),
+    }
+    pending = Pending(notice=a_notice(data={"deliveries": 3}), deliveries=deliveries, etag="etag")
+    entity = codec.pending_entity(pending)
+    assert codec.pending_from(read_back(entity)) == pending
+    assert (entity["at"], entity["next"]) == ("2026-03-02T09:30:00.000000Z", "2026-03-02T10:00:00.000000Z")
+
+
+def test_a_notice_that_an_older_version_wrote_was_looked_at_by_nobody():
+    entity = codec.notice_entity(a_notice())
+    assert "deliveries" not in (documents.join(entity) or "")
+    del entity["next"]
+    assert codec.pending_from(read_back(entity)).deliveries is None
+
+
+def test_what_a_newer_version_knows_of_a_notice_and_its_targets_is_kept():
+    pending = Pending(notice=a_notice(), deliveries={"a": Delivery(tries=1), "b": Delivery(tries=2)})
+    entity = codec.pending_entity(pending)
+    document = json.loads(documents.join(entity) or "")
+    document["mood"] = "fine"
+    document["deliveries"]["b"]["proof"] = [1]
+    newer = Row({**entity, **documents.split(json.dumps(document)), "colour": "red", "v": versions.NEWEST}, "e")
+    read = codec.pending_from(newer)
+    assert read.deliveries == pending.deliveries
+    again = codec.pending_entity(replace(read, deliveries={"a": Delivery(tries=2), "b": Delivery(tries=3)}))
+    document = json.loads(documents.join(again) or "")
+    assert (again["colour"], again["v"], document["mood"]) == ("red", versions.NEWEST, "fine")
+    assert document["deliveries"]["b"] == {"tries": 3, "next_at": None, "code": "", "since": None, "proof": [1]}
+    assert "proof" not in document["deliveries"]["a"]
 
 
 def test_a_quota_that_an_older_version_wrote_has_spent_nothing():
