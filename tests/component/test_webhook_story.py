@@ -1,0 +1,62 @@
+"""A web hook from the hub that tells of itself to the receiver, through outbox, retries, the failed list and back."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.adapters.notify.webhooks import WebhookSink
+from shared.hubs import sinks
+from shared.hubs.ports import Answered
+from tests.support.world import OWNER, World
+
+FOUR_DAYS_S = 4 * 86_400
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    hook = WebhookSink(world.storage.sink_store, world.outbound, world.clock)
+    world.app = replace(world.app, sinks=(world.told, hook))
+    return world
+
+
+async def failed(world: World, sink_id: str) -> list[str]:
+    return [one.notice.type for one in await sinks.failed_deliveries(world.app, OWNER, sink_id)]
+
+
+async def test_what_was_not_taken_for_days_is_listed_and_sent_again_when_asked_for(world: World):
+    record = await sinks.create_sink(world.app, OWNER, sinks.Wanted(url="https://hooks.example.org/x"))
+    world.outbound.answer = lambda _: Answered(500)
+    await world.create()
+    await world.run_to_rest()
+    await world.run(limit_s=FOUR_DAYS_S)
+    assert await failed(world, record.id) == ["io.hublet.hub.ready.v1"]
+    tries = len(world.outbound.posted)
+    assert tries > 5
+    assert len(world.told.of("ready")) == 1  # nobody else heard it again
+
+    world.outbound.answer = lambda _: Answered(200)
+    assert (await sinks.redeliver(world.app, OWNER, record.id, None)).count == 1
+    await world.run(limit_s=600)
+    assert len(world.outbound.posted) == tries + 1
+    assert {posted.headers["webhook-id"] for posted in world.outbound.posted} == {world.told.of("ready")[0].id}
+    assert await failed(world, record.id) == []
+
+
+async def test_a_web_hook_that_is_gone_hears_nothing_until_it_is_wanted_again(world: World):
+    record = await sinks.create_sink(world.app, OWNER, sinks.Wanted(url="https://hooks.example.org/x"))
+    world.outbound.answer = lambda _: Answered(410)
+    await world.create()
+    await world.run_to_rest()
+    await world.run(limit_s=600)
+    assert (await sinks.find_sink(world.app, OWNER, record.id)).disabled_at is not None
+    await world.stop()
+    await world.run(limit_s=3600)
+    assert len(world.outbound.posted) == 1
+
+    world.outbound.answer = lambda _: Answered(200)
+    await sinks.redeliver(world.app, OWNER, record.id, world.told.of("ready")[0].id)
+    await world.run(limit_s=600)
+    assert (await sinks.find_sink(world.app, OWNER, record.id)).disabled_at is None
+    assert [posted.headers["webhook-id"] for posted in world.outbound.posted] == [world.told.of("ready")[0].id] * 2
+    assert await failed(world, record.id) == []
