@@ -25,8 +25,9 @@ BODY_CAP = 64 * 1024
 """What is read of an answer. Nobody here needs more than a status and a sentence."""
 
 CONNECTIONS = 64
-PER_HOST = 4
-"""Connections at a time, in all and to one host: a slow server makes only its own senders wait."""
+PER_HOST = 24
+"""Connections at a time, in all and to one host. A process works on 24 messages at once (host.json: a batch of 16 and
+the threshold of 8 beside it): a receiver that never answers makes nobody else wait who lives on the same host."""
 
 KEPT_S = 15.0
 """How long an idle connection is kept: several notices of one moment share one."""

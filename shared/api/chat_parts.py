@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from shared.chat.card import Button, Card
     from shared.chat.commands import Asked
     from shared.errors import HubletError
+    from shared.hubs.ports import ChatUser
     from shared.settings import Settings
 
 LIMIT_S = 2.5
@@ -31,11 +32,17 @@ class SlackCalls(Protocol):
         ...
 
 
+class HowToLink(Protocol):
+    """`commands.how_to_link`."""
+
+    async def __call__(self, app: "App", user: "ChatUser", *, alone: bool) -> "Card": ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     run: "Callable[[App, PriceMemo, Asked], Awaitable[Card]]"
     press: "Callable[[App, Pressed], Awaitable[Outcome]]"
-    link_card: "Callable[[str, int, str], Card]"
+    how_to_link: "HowToLink"
     error_card: "Callable[[HubletError], Card]"
     slack_message: "Callable[[Card], dict[str, Any]]"
     teams_message: "Callable[[Card, Callable[[Button], str | None]], dict[str, Any]]"
@@ -52,7 +59,7 @@ def real() -> Parts:
     return Parts(
         run=commands.run,
         press=actions.press,
-        link_card=cards.link_card,
+        how_to_link=commands.how_to_link,
         error_card=cards.error_card,
         slack_message=blocks.message,
         teams_message=adaptive.message,

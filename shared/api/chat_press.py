@@ -17,7 +17,7 @@ from shared.api import names
 from shared.api.body import read_object
 from shared.api.chat_form import read_form
 from shared.api.chat_parts import Parts
-from shared.api.chat_request import NOT_KNOWN, NOTHING_DONE, deadline, digest_of, is_first, link_card
+from shared.api.chat_request import NOT_KNOWN, NOTHING_DONE, deadline, digest_of, is_first
 from shared.api.chat_slack import EMPTY, response_url, user_of, verified
 from shared.api.http import Reply
 from shared.api.problems import Problem, json_bytes
@@ -143,7 +143,7 @@ async def _press_all(call: "Call", app: "App", parts: Parts, clicked: Clicked, k
     try:
         async with asyncio.timeout_at(until):
             principal = await links.principal_of(app, clicked.user)
-            unknown = None if principal else Outcome(False, await link_card(call, app, parts, clicked.user))
+            unknown = None if principal else Outcome(False, await parts.how_to_link(app, clicked.user, alone=True))
     except (RetryableError, TimeoutError) as error:
         principal, unknown = None, _trouble(NOTHING_DONE, error)
     if principal is None:

@@ -31,15 +31,6 @@ NOT_KNOWN = Card(
     lines=("It took longer than a chat waits.", "Ask for the status in a moment; if it was not done, send it again."),
 )
 
-LINKED_ALREADY = Card(
-    title="Your account is linked already",
-    lines=(
-        "A new code would be read by this whole channel, and whoever used it first could take your account over.",
-        "To link it to another owner, remove the link first, with the API token it belongs to.",
-    ),
-    code=("GET /api/chat/links", "DELETE /api/chat/links/{id}"),
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
@@ -126,10 +117,9 @@ async def _run(
 
     principal = await links.principal_of(app, request.user)
     words = request.text.casefold().split()
-    if words == ["link"] and principal is not None and not request.answered_alone:
-        return ChatAnswer(LINKED_ALREADY, principal)
-    if words == ["link"] or (principal is None and words[:1] != ["help"]):
-        return ChatAnswer(await link_card(call, app, parts, request.user), principal)
+    alone = request.answered_alone
+    if (words == ["link"] and alone) or (principal is None and words[:1] != ["help"]):  # a new link replaces the old
+        return ChatAnswer(await parts.how_to_link(app, request.user, alone=alone), principal)
     if principal is not None:
         began.append(principal)
     asked = Asked(
@@ -140,16 +130,10 @@ async def _run(
         request_id=call.request_id,
         thread=request.thread,
         confirm_by=request.confirm_by,
+        alone=alone,
     )
     with log.bound(caller=principal.owner if principal else ""):
         return ChatAnswer(await parts.run(app, prices, asked), principal)
-
-
-async def link_card(call: "Call", app: "App", parts: Parts, user: ChatUser) -> Card:
-    """How to link this account, with a fresh code."""
-    code = await links.new_code(app, user)
-    minutes = int(links.CODE_LIFE.total_seconds() // 60)
-    return parts.link_card(code, minutes, app.settings.links_to or call.base)
 
 
 def _trouble(card: Card, error: Exception) -> ChatAnswer:

@@ -1,5 +1,6 @@
 """Cards about hubs: what a state, a warning, a list, an error looks like in words. Pure."""
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from shared.errors import FatalError, HubletError, RetryableError
 from shared.hubs import agenda, meter, stuck, words
 from shared.hubs.agenda import Rules, Why
 from shared.hubs.model import Hub, Notice, StepName
+from shared.hubs.ports import ChatUser
 from shared.hubs.states import CREATING, Goal, HubState
 
 MAX_LINE = 600
@@ -522,10 +524,27 @@ def link_card(code: str, minutes: int, api: str) -> Card:
             f"Within {minutes} minutes, send this with your API token. Or ask whoever runs this service to link you.",
             "The code is for you alone: who sends it decides whose hubs this chat account steers.",
         ),
-        code=(
-            f"curl -X POST {api}/api/chat/links -H 'Content-Type: application/json' "
-            f'-H "Authorization: Bearer $HUBLET_TOKEN" -d \'{{"code": "{code}"}}\'',
+        code=(_link_line(api, json.dumps({"code": code})),),
+    )
+
+
+def _link_line(api: str, body: str) -> str:
+    return (
+        f"curl -X POST {api or '$HUBLET_URL'}/api/chat/links -H 'Content-Type: application/json' "
+        f"-H \"Authorization: Bearer $HUBLET_TOKEN\" -d '{body}'"
+    )
+
+
+def ask_admin_card(user: ChatUser, api: str) -> Card:
+    """How an account is linked whose answers a whole channel reads: no code in it, only the account's ids."""
+    body = json.dumps({"platform": user.platform, "team": user.team, "user": user.user, "owner": "OWNER"})
+    return Card(
+        title="This chat account is not linked to an owner of hubs yet",
+        lines=(
+            "Ask whoever runs this service to send this, with your owner id in place of OWNER.",
+            "A code of your own is not shown here: the whole channel would read it.",
         ),
+        code=(_link_line(api, body),),
     )
 
 

@@ -28,7 +28,7 @@ class Asked:
     """One command. `text`: what stands after `/hub`, or after the mention. `key`: the same at every delivery of this
     command (hex SHA-256). `thread`: the conversation as it is to be stored if the command steers a hub.
     `principal` None = the chat user is linked to nobody. `confirm_by`: `button` (a card may hold a delete button) or
-    `text` (`delete NAME confirm CODE`)."""
+    `text` (`delete NAME confirm CODE`). `alone`: nobody else reads the answer."""
 
     user: ChatUser
     principal: Principal | None
@@ -37,11 +37,21 @@ class Asked:
     request_id: str
     thread: Thread
     confirm_by: str = "button"
+    alone: bool = True
 
 
 async def run(app: "App", prices: "PriceMemo", asked: Asked) -> Card:
     """Does what was asked, or says in the card why not. Raises RetryableError when storage does not answer."""
     return _as_typed(await _answer(app, prices, asked), asked.user.platform)
+
+
+async def how_to_link(app: "App", user: ChatUser, *, alone: bool) -> Card:
+    """With a fresh code when nobody else reads it: whoever sends a code decides whose hubs the account steers. Else an
+    administrator links the account by its ids, which are no secret."""
+    if not alone:
+        return cards.ask_admin_card(user, app.settings.links_to)
+    code = await links.new_code(app, user)
+    return cards.link_card(code, int(links.CODE_LIFE.total_seconds() // 60), app.settings.links_to)
 
 
 async def _answer(app: "App", prices: "PriceMemo", asked: Asked) -> Card:
@@ -51,8 +61,7 @@ async def _answer(app: "App", prices: "PriceMemo", asked: Asked) -> Card:
     if command.order is Order.HELP:
         return cards.help_card(about=command.about)
     if principal is None:
-        code = await links.new_code(app, asked.user)
-        return cards.link_card(code, int(links.CODE_LIFE.total_seconds() // 60), app.settings.links_to)
+        return await how_to_link(app, asked.user, alone=asked.alone)
     try:
         if command.order is Order.CREATE:
             return await _create(app, prices, asked, principal, command)

@@ -18,6 +18,7 @@ from shared.chat.action_links import ActionLink
 from shared.chat.actions import Outcome, Pressed
 from shared.chat.card import Button, Card, Verb
 from shared.chat.commands import Asked
+from shared.chat.links import new_code
 from shared.errors import HubletError
 from shared.hubs.ports import ChatLink, ChatUser
 from shared.settings import Settings
@@ -70,7 +71,7 @@ class Doubles:
         return Parts(
             run=self._run,
             press=self._press,
-            link_card=lambda code, minutes, api: Card(title="Link", facts=(), code=(code, str(minutes), api)),
+            how_to_link=self._how_to_link,
             error_card=lambda error: Card(title="Error", lines=(error.code, error.message)),
             slack_message=lambda card: {"text": card.text, "blocks": [as_block(card)]},
             teams_message=teams_message,
@@ -90,6 +91,11 @@ class Doubles:
     async def _run(self, app: App, prices: PriceMemo, asked: Asked) -> Card:
         self.asked.append(asked)
         return await self.run(asked) if self.run else self.card
+
+    async def _how_to_link(self, app: App, user: ChatUser, *, alone: bool) -> Card:
+        if not alone:
+            return Card(title="Ask an admin", code=(user.id, app.settings.links_to))
+        return Card(title="Link", code=(await new_code(app, user), app.settings.links_to))
 
     async def _press(self, app: App, pressed: Pressed) -> Outcome:
         self.pressed.append(pressed)

@@ -272,8 +272,8 @@ async def test_a_command_arrives_as_it_was_typed(chat: Chat, text: str):
 async def test_who_is_linked_to_nobody_is_shown_how_to_link(text: str):
     chat = Chat()
     answer = await chat.say(text)
-    (code, minutes, api) = answer.json["blocks"][0]["code"]
-    assert (minutes, api, answer.json["response_type"]) == ("15", PUBLIC, "ephemeral")
+    (code, api) = answer.json["blocks"][0]["code"]
+    assert (api, answer.json["response_type"]) == (PUBLIC, "ephemeral")
     assert re.fullmatch("[0-9A-HJKMNP-TV-Z]{10}", code)
     assert chat.does.asked == []
 

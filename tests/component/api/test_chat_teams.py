@@ -155,16 +155,18 @@ async def test_a_text_of_3_kb_arrives_whole(chat: Chat):
 # ------------------------------------------------------------------ the answer
 
 
-async def test_who_is_linked_to_nobody_is_shown_how_to_link():
+@pytest.mark.parametrize("text", ["create physics", "link", "status"])
+async def test_who_is_linked_to_nobody_is_told_whom_to_ask_and_no_code_in_front_of_the_whole_channel(text: str):
     chat = Chat()
-    answer = await chat.teams(chat.activity("<at>Hublet</at> create physics"))
-    assert (answer.json["card"], answer.json["code"][2], chat.does.asked) == ("Link", PUBLIC, [])
+    answer = await chat.teams(chat.activity(f"<at>Hublet</at> {text}"))
+    assert (answer.json["card"], answer.json["code"]) == ("Ask an admin", [ADA.id, PUBLIC])
+    assert (chat.does.asked, chat.world.storage.chat.codes) == ([], {})
 
 
 async def test_who_is_linked_is_shown_no_code_in_front_of_the_whole_channel(chat: Chat):
-    answer = await chat.teams(chat.activity("<at>Hublet</at> link"))
-    assert answer.json["card"].startswith("Your account is linked already")
-    assert chat.world.storage.chat.codes == {}
+    await chat.teams(chat.activity("<at>Hublet</at> link"))
+    (asked,) = chat.does.asked
+    assert (asked.text, asked.alone, chat.world.storage.chat.codes) == ("link", False, {})
 
 
 async def test_when_storage_is_down_nothing_is_done_and_a_card_says_so(chat: Chat):

@@ -1,6 +1,7 @@
 """What a state, a warning, a list, an error looks like in words."""
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from shared.hubs import words
 from shared.hubs.agenda import Rules
 from shared.hubs.meter import Billing, Meter
 from shared.hubs.model import Condition, Hub, Idle, Life, Notice, Reason, Rung, Schedule, StepName, StepRecord
+from shared.hubs.ports import ChatUser
 from shared.hubs.states import Goal, HubState
 from tests.support.builders import a_hub, a_notice, a_ready_hub, a_schedule, a_spec, a_stopped_hub, some_settings
 from tests.support.clock import MONDAY_MORNING
@@ -540,3 +542,11 @@ def test_no_card_shows_how_to_get_in():
     hub = scheduled(host_public_keys=("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKhost",))
     told = " ".join(everything(cards.hub_card(hub, RULES, NOW)))
     assert "ssh" not in told.lower()
+
+
+def test_who_cannot_be_shown_a_code_is_told_the_ids_an_administrator_needs():
+    user = ChatUser("teams", "66666666-7777", "11111111-2222")
+    (line,) = cards.ask_admin_card(user, "https://hublet.example.org").code
+    assert line.startswith("curl -X POST https://hublet.example.org/api/chat/links ")
+    body = json.loads(line.partition("-d '")[2].removesuffix("'"))
+    assert body == {"platform": "teams", "team": "66666666-7777", "user": "11111111-2222", "owner": "OWNER"}
