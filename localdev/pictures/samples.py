@@ -6,10 +6,10 @@ Nothing here is typed by hand but the hubs: when a card changes, its picture doe
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from importlib import import_module
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from shared.api.action_page import ask
 from shared.chat.card import Button, Card, Verb
 from shared.hubs.agenda import Rules
 from shared.hubs.meter import Billing, Meter
@@ -80,8 +80,7 @@ def page_of(button: Button) -> str | None:
 
 def action_page() -> str:
     """The HTML of the page on which somebody confirms that a hub stays on."""
-    page = import_module("shared.api.action_page")
-    return str(page.ask(Verb.KEEP, "physics", WARNED_AT + timedelta(minutes=30), ZoneInfo("UTC")).decode())
+    return str(ask(Verb.KEEP, "physics", WARNED_AT + timedelta(minutes=30), ZoneInfo("UTC")).decode())
 
 
 def being_made() -> Hub:
