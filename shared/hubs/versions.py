@@ -11,7 +11,7 @@ deployment, and again after a roll-back (F14). `v` says which format a row or me
 A row that was written at N+1 keeps its `v` when N saves it, because N+1's fields are still in it.
 """
 
-WRITTEN = 1
+WRITTEN = 2
 """What this release writes."""
 
 OLDEST = 1

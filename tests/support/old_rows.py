@@ -20,7 +20,7 @@ from tests.support.hub_moments import WITH_LIFE
 from tests.support.world import World
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "rows"
-FIRST, SECOND = "36bb581", "22b5622"
+FIRST, SECOND, THIRD = "36bb581", "22b5622", "d469293"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def recorded(commit: str, moment: str) -> Recorded:
 
 def every() -> list[tuple[str, str]]:
     """Release and moment of everything that was recorded."""
-    return [(commit, moment) for commit in (FIRST, SECOND) for moment in moments(commit)]
+    return [(commit, moment) for commit in (FIRST, SECOND, THIRD) for moment in moments(commit)]
 
 
 async def world_of(commit: str, moment: str) -> World:

@@ -87,7 +87,7 @@ def altered(**changes: object) -> str:
         altered(firstSeen="2026-03-02T09:30:00+00:00"),
         altered(firstSeen="2026-13-02T09:30:00Z"),
         altered(firstSeen=None),
-        encode(a_message()).replace('"v":1', '"v":1,"v":1'),
+        encode(a_message()).replace('{"v":', '{"v":1,"v":'),
         encode(a_message()) + " " * MAX_BYTES,
         "[" * 4000,
         '{"v":1' + "0" * 4050 + "}",

@@ -29,15 +29,16 @@ def altered(text: str, **changes: Any) -> str:
 
 
 def test_f14_messages_of_the_next_release_may_say_more():
-    assert messages.decode(altered(messages.encode(a_message()), v=2, hint={"a": 1})) == a_message()
-    assert notice_messages.decode(altered(notice_messages.encode(REF), v=2, hint=1)) == REF
+    assert messages.decode(altered(messages.encode(a_message()), v=NEWEST, hint={"a": 1})) == a_message()
+    assert notice_messages.decode(altered(notice_messages.encode(REF), v=NEWEST, hint=1)) == REF
     (row,) = json.loads(BATCH)["rows"]
-    batch = messages.decode(altered(BATCH, v=2, hint=1, rows=[{**row, "hint": 1}]))
+    batch = messages.decode(altered(BATCH, v=NEWEST, hint=1, rows=[{**row, "hint": 1}]))
     assert batch == messages.DueBatch((a_due_row(),))
 
 
 @pytest.mark.parametrize(
-    "changes", [{"v": 2, "generation": "1"}, {"v": 2, "name": "../x"}, {"v": 2, "owner": ""}, {"v": 1, "hint": 1}]
+    "changes",
+    [{"v": NEWEST, "generation": "1"}, {"v": NEWEST, "name": "../x"}, {"v": NEWEST, "owner": ""}, {"v": 2, "hint": 1}],
 )
 def test_f14_garbage_stays_garbage_whatever_version_it_claims(changes: dict[str, Any]):
     with pytest.raises(messages.UnreadableMessage) as caught:
@@ -50,7 +51,7 @@ NEWER = [
     altered(MESSAGE, v=NEWEST + 1),
     altered(MESSAGE, kind="weather"),
     altered(BATCH, v=NEWEST + 1, kind="later"),
-    '{"v":3}',
+    '{"v":4}',
 ]
 
 

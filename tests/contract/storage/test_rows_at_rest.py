@@ -91,7 +91,7 @@ async def test_a_hub_row_has_columns_that_people_can_read(storage: StorageClient
     await TableHubStore(storage).commit(HubChange(hub=a_ready_hub(etag=hub.etag)))
     entity = await raw(storage, "hubs", keys.owner_partition(OWNER), f"hub!{HUB_NAME}")
     assert {name: entity[name] for name in ("v", "hubId", "state", "goal", "generation", "pass", "updatedAt")} == {
-        "v": 1,
+        "v": 2,
         "hubId": HUB_ID,
         "state": "ready",
         "goal": "running",
@@ -102,7 +102,7 @@ async def test_a_hub_row_has_columns_that_people_can_read(storage: StorageClient
 
 
 @pytest.mark.parametrize(
-    ("change", "code"), [({"v": 3}, "RowTooNew"), ({"doc0": "{"}, "RowUnreadable"), ({"doc0": "{}"}, "RowUnreadable")]
+    ("change", "code"), [({"v": 4}, "RowTooNew"), ({"doc0": "{"}, "RowUnreadable"), ({"doc0": "{}"}, "RowUnreadable")]
 )
 async def test_a_row_that_cannot_be_understood_is_fatal(storage: StorageClients, change: dict[str, Any], code: str):
     await created(storage)
