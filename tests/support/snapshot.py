@@ -32,8 +32,8 @@ class Snapshot:
         hubs, cloud = old.storage.hubs, old.cloud
         # itertools' counters are not copied (https://docs.python.org/3/whatsnew/3.12.html#deprecated): these go on
         # where no number was given out yet
-        chat, sinks = old.storage.chat, old.storage.sink_store
-        counters = (hubs._etags, hubs.secrets._etags, chat._etags, sinks._etags, cloud._numbers)
+        sinks = old.storage.sink_store
+        counters = (hubs._etags, hubs.secrets._etags, sinks._etags, cloud._numbers)
         memo: dict[int, Any] = {id(counter): count(10_000) for counter in counters}
         plants = (*cloud._begin.values(), *cloud._poll.values(), *cloud._read.values())
         failures = (*(one.failure for one in cloud.operations.values()), *(one.error for one in plants))
