@@ -35,6 +35,10 @@ SECRET = "5ec7e7" * 5 + "ab"  # of this bench's own host
 NOBODY = "https://127.0.0.1:9"
 """No Azure: what the accepted hubs need of it fails at once, and they wait. Nothing leaves this machine."""
 
+NOT_HTTP = ("work_queue", "poison_queue", "notify_queue", "tick_timer", "sweep_timer", "audit_timer")
+"""Flex Consumption runs the HTTP functions on instances of their own, and each queue or timer on others
+(https://learn.microsoft.com/azure/azure-functions/flex-consumption-plan#per-function-scaling): so does this bench."""
+
 GENTLY = 5
 """People are linked and get their first hub a few at a time."""
 
@@ -97,6 +101,7 @@ def host_settings(storage: str, made: Secrets) -> dict[str, str]:
         "IDENTITY_HEADER": "bench",
         "HUBLET_SLACK_SIGNING_SECRET": SECRET,
         "HUBLET_MAX_HUBS_PER_OWNER": "1000",
+        **{f"AzureWebJobs.{name}.Disabled": "1" for name in NOT_HTTP},
     }
 
 

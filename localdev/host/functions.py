@@ -51,6 +51,12 @@ class Function:
     trigger: Trigger
 
 
+def is_disabled(name: str, environ: Mapping[str, str]) -> bool:
+    """By its app setting: then it is neither triggered nor reached by HTTP
+    (https://learn.microsoft.com/azure/azure-functions/disable-function)."""
+    return environ.get(f"AzureWebJobs.{name}.Disabled", "").strip().lower() in ("true", "1")
+
+
 def read_function(name: str, function_id: str, raw_bindings: Iterable[str], environ: Mapping[str, str]) -> Function:
     """From the runtime's JSON strings. Raises SettingsError for a binding this host does not serve: better at start
     than a function that silently never runs."""

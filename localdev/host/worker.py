@@ -20,7 +20,7 @@ import azure_functions_runtime as runtime
 from azure_functions_runtime import native_invocation
 from azure_functions_runtime.bindings.datumdef import Datum
 
-from localdev.host.functions import Function, read_function
+from localdev.host.functions import Function, is_disabled, read_function
 
 
 class IndexingError(RuntimeError):
@@ -108,6 +108,7 @@ class Worker:
         functions = tuple(
             read_function(entry.name, entry.function_id, entry.raw_bindings, os.environ)
             for entry in listing.function_metadata_results
+            if not is_disabled(entry.name, os.environ)
         )
         return cls(functions, function_timeout)
 

@@ -210,6 +210,8 @@ _COLON = re.compile(r"(?<![0-9]):(?=\S)|:(?=[^\s0-9])")
 
 
 def _width(character: str, escapes: dict[str, str]) -> int:
+    if character not in escapes:
+        return 2 if character > "\uffff" else 1
     return sum(2 if ord(one) > 0xFFFF else 1 for one in escapes.get(character, character))
 
 

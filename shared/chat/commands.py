@@ -221,7 +221,7 @@ async def _create(app: "App", prices: "PriceMemo", asked: Asked, principal: Prin
         principal,
         parsed.spec,
         name=parsed.name,
-        idempotency=steering.idempotency(asked.key, asked.text),
+        idempotency=None,  # a command is seen once; and one that is typed again is another one
         request_id=asked.request_id,
         price=prices.get(parsed.spec, now),
         thread=thread.id,
@@ -230,8 +230,6 @@ async def _create(app: "App", prices: "PriceMemo", asked: Asked, principal: Prin
     if parsed.choice is not None and parsed.choice.size is not None:
         chosen = f"{parsed.choice.size} is the smallest machine that fits {parsed.spec.people} people."
     rules = Rules.of(app.settings)
-    if hub.state is not HubState.ACCEPTED:  # delivered again, long after
-        return replace(cards.hub_card(hub, rules, now), private=True)
     return cards.accepted_card(hub, rules, now, chosen=chosen)
 
 

@@ -19,7 +19,6 @@ from shared.hubs.model import (
     Event,
     Hub,
     HubSpec,
-    Notice,
     Operation,
     OperationStatus,
     Price,
@@ -30,21 +29,16 @@ from shared.hubs.ports import (
     HubExists,
     Idempotency,
     IdempotencyKeyTaken,
-    NoticeRef,
     Quota,
     QuotaChanged,
 )
 from shared.hubs.states import Goal, HubState
-from shared.hubs.visit import NOTICE_DELAY_S
 
 if TYPE_CHECKING:
     from shared.app import App
 
 CREATE_TRIES = 8
 """How often a create is decided again after the quota row changed under it (DESIGN: at most 8)."""
-
-_ACCEPTED_SEQ = 2
-"""After the first event."""
 
 ACCEPT_DELAY_S = 0
 """The row is there some ten milliseconds after its message; a worker that is faster looks again a second later."""
@@ -101,7 +95,7 @@ async def create_hub(
 
     The order makes a lost accept impossible: message and due row first, then one transaction. A message whose row
     never comes is dropped after a minute; a row without a message cannot have been acknowledged. `thread`: the chat
-    conversation it is asked for in; one more message then tells it that the hub was accepted.
+    conversation it is asked for in.
     Raises UserError `HubAlreadyExists`, `HubIsBeingDeleted`, `HubQuotaExceeded`, `BudgetExceeded`,
     `IdempotencyKeyReused`, and
     RetryableError when storage does not answer in time, or `AzureSubscriptionDisabled`.
@@ -136,8 +130,6 @@ async def create_hub(
         else:
             await _announce(app, hub)
             queued = (hub.id, chosen)
-        notices = () if thread is None else (_accepted(hub),)
-        hub = replace(hub, event_seq=1 + len(notices))
         event = Event(
             seq=1,
             at=hub.created_at,
@@ -151,7 +143,7 @@ async def create_hub(
         record = idempotency.record(hub, hub.created_at) if idempotency else None
         try:
             stored = await app.hubs.create(
-                HubChange(hub=hub, events=(event,), operations=(operation,), notices=notices),
+                HubChange(hub=hub, events=(event,), operations=(operation,)),
                 replace(quota, hubs={**quota.hubs, hub.name: hub.id}),
                 record,
             )
@@ -168,30 +160,12 @@ async def create_hub(
 
 
 async def _announce(app: "App", hub: Hub) -> None:
-    """Queue message and due row, and the notice's message where there will be one, side by side."""
+    """Queue message and due row, side by side."""
     import asyncio
 
-    now = app.clock.now()
-    puts = [
-        app.queue.put(work_message(hub, now), delay_s=ACCEPT_DELAY_S),
-        app.due.put(due_after(hub, now, ACCEPT_DELAY_S)),
-    ]
-    if hub.thread is not None:
-        ref = NoticeRef(owner=hub.owner, hub_id=hub.id, seq=_ACCEPTED_SEQ, first_seen=now)
-        puts.append(app.notices.put(ref, delay_s=NOTICE_DELAY_S))
-    await asyncio.gather(*puts)
-
-
-def _accepted(hub: Hub) -> Notice:
-    """The first notice of a hub that was asked for in a chat."""
-    return Notice(
-        hub_id=hub.id,
-        owner=hub.owner,
-        seq=_ACCEPTED_SEQ,
-        type="io.hublet.hub.progress.v1",
-        at=hub.created_at,
-        hub_name=hub.name,
-        message="The request was accepted and queued.",
+    await asyncio.gather(
+        app.queue.put(work_message(hub, app.clock.now()), delay_s=ACCEPT_DELAY_S),
+        app.due.put(due_after(hub, app.clock.now(), ACCEPT_DELAY_S)),
     )
 
 

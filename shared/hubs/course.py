@@ -165,6 +165,7 @@ async def _begin(visit: Visit) -> None:
 
         visit.update(price=await price_of(app, hub.spec))
     visit.move(HubEvent.BEGIN, "A worker began to make the hub's Azure resources.")
+    visit.progress("The hub is being made.")
     visit.operations.append(operation_of(visit.hub, OperationStatus.RUNNING))
 
 

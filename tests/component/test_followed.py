@@ -1,4 +1,4 @@
-"""Hubs that somebody follows in a chat: who is told how far it is, from the accept on."""
+"""Hubs that somebody follows in a chat: who is told how far it is, from the first visit on."""
 
 from dataclasses import replace
 from typing import Any
@@ -46,30 +46,12 @@ def in_thread(world: World, thread: str | None) -> steer.Request:
 # ---- create
 
 
-async def test_a_create_from_a_chat_is_told_there_from_the_accept_on():
+@pytest.mark.parametrize("thread", [None, THREAD])
+async def test_a_create_makes_the_same_requests_whether_it_is_followed_or_not(thread: str | None):
     world = World()
-    await asked(world)
-    assert world.hub.thread == THREAD
-    assert waiting(world) == [(2, "progress", "The request was accepted and queued.")]
-    (message,) = world.storage.notices.waiting
-    assert (message.ref.hub_id, message.ref.seq) == (world.hub.id, 2)
-
-
-async def test_the_notice_of_an_accept_is_stored_with_the_hub_and_its_message_is_put_before():
-    world = World()
-    await asked(world)
-    writes = world.storage.tape.writes
-    assert sorted(writes) == ["due.put", "hubs.create", "notices.put", "queue.put"]
-    assert writes[-1] == "hubs.create"
-
-
-async def test_a_create_without_a_conversation_makes_the_requests_it_always_made():
-    world = World()
-    await asked(world, thread=None)
+    await asked(world, thread=thread)
     assert sorted(world.storage.tape.writes) == ["due.put", "hubs.create", "queue.put"]
-    assert world.hub.thread is None
-    assert world.hub.event_seq == 1
-    assert waiting(world) == []
+    assert (world.hub.thread, world.hub.event_seq, waiting(world)) == (thread, 1, [])
     assert world.storage.notices.waiting == []
 
 
@@ -86,7 +68,7 @@ async def test_a_create_that_is_not_stored_tells_nobody():
 async def test_a_create_that_dies_anywhere_tells_of_a_hub_that_is_there_or_of_none():
     counted = CrashPlan()
     await asked(World(crash=counted))
-    assert counted.points >= 8
+    assert counted.points >= 6
     for point in range(counted.points):
         world = World(crash=CrashPlan(point))
         with pytest.raises(Crash):
@@ -94,7 +76,7 @@ async def test_a_create_that_dies_anywhere_tells_of_a_hub_that_is_there_or_of_no
         await world.run(limit_s=120)
         there = bool(world.storage.hubs.hubs)
         assert bool(told(world)) is there, point
-        assert told(world)[:1] == (["The request was accepted and queued."] if there else []), point
+        assert told(world)[:1] == (["The hub is being made."] if there else []), point
 
 
 # ---- on its way
@@ -107,7 +89,7 @@ async def test_a_hub_that_is_followed_tells_of_every_step_until_it_is_ready():
     await world.run(limit_s=30)
     steps = ("group", "network", "machine", "address", "boot", "install", "configure", "expose")
     assert told(world)[: 1 + len(steps)] == [
-        "The request was accepted and queued.",
+        "The hub is being made.",
         *(f"'{step}' is done." for step in steps),
     ]
     assert len(world.told.of("ready")) == 1

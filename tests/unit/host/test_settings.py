@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from localdev.host.__main__ import parse
-from localdev.host.functions import QueueTrigger, TimerTrigger, read_function
+from localdev.host.functions import QueueTrigger, TimerTrigger, is_disabled, read_function
 from localdev.host.settings import HostJson, HostOptions, SettingsError, StorageAccount, parse_timespan
 from localdev.paths import ROOT
 
@@ -127,3 +127,11 @@ def test_instances_of_one_folder_share_their_host_id() -> None:
     options = HostOptions(app_dir=ROOT)
     assert options.host_id({}) == HostOptions(app_dir=ROOT, port=7).host_id({})
     assert options.host_id({"AzureFunctionsWebHost__hostid": "mine"}) == "mine"
+
+
+@pytest.mark.parametrize(
+    ("value", "disabled"), [("1", True), ("true", True), ("True", True), ("0", False), ("", False)]
+)
+def test_a_function_is_disabled_by_its_app_setting(value: str, disabled: bool) -> None:
+    assert is_disabled("work_queue", {"AzureWebJobs.work_queue.Disabled": value}) is disabled
+    assert not is_disabled("work_queue", {"AzureWebJobs.notify_queue.Disabled": value})
