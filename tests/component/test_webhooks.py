@@ -239,3 +239,24 @@ def test_a_record_does_not_show_its_url_and_secrets():
     assert "4711" not in shown
     assert "whsec_" not in shown
     assert json.dumps(a_sink().id) in shown.replace("'", '"')
+
+
+# ---- silence
+
+
+async def test_a_receiver_that_does_not_answer_holds_up_one_notice_at_a_time(here: Here):
+    record = await here.add()
+    here.outbound.tape.fail("outbound.post", RetryableError("TimedOut", "No answer."))
+    assert (await refusal(here, record)).code == "TimedOut"
+    assert (await refusal(here, record)).code == "SinkSilent"
+    assert here.outbound.posted == []
+    here.clock.advance(30)
+    await here.sink.deliver(a_notice(), target_of(record))
+    await here.sink.deliver(a_notice(), target_of(record))
+    assert len(here.outbound.posted) == 2
+
+
+async def test_a_receiver_that_cannot_be_reached_is_tried_by_every_notice(here: Here):
+    record = await here.add()
+    here.outbound.tape.fail("outbound.post", RetryableError("Unreachable", "No such host."), times=2)
+    assert [(await refusal(here, record)).code for _ in range(2)] == ["Unreachable", "Unreachable"]

@@ -1,11 +1,12 @@
 """Owners' web hooks: CloudEvents under Standard Webhooks signatures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 from shared import log
 from shared.adapters.notify import cloud_events, standard_webhooks
+from shared.adapters.notify.silence import Silence
 from shared.clock import Clock
 from shared.errors import ConcurrentUpdate, FatalError, HubletError, RetryableError
 from shared.hubs.model import Notice
@@ -27,6 +28,7 @@ class WebhookSink:
         self._store = store
         self._outbound = outbound
         self._clock = clock
+        self._silence = Silence(clock)
 
     async def targets(self, notice: Notice) -> Sequence[str]:
         return [target_of(record) for record in await self._store.hearing(notice.owner) if hears(record, notice)]
@@ -35,8 +37,8 @@ class WebhookSink:
         """One POST. Done with what was removed meanwhile.
 
         Raises RetryableError `SinkBusy` (429, 503: with the time it names), `SinkRefused` (any other status but 2xx
-        and 410, redirects too), and what the way out raises; FatalError `SinkGone` (410; the web hook is disabled),
-        `SinkDisabled`.
+        and 410, redirects too), `SinkSilent` (it let others wait in vain lately), and what the way out raises;
+        FatalError `SinkGone` (410; the web hook is disabled), `SinkDisabled`.
         """
         record = await self._store.get(*owner_and_id(target))
         if record is None:
@@ -45,11 +47,22 @@ class WebhookSink:
             raise FatalError("SinkDisabled", f"The web hook is disabled: {record.disabled_why}")
         body = cloud_events.encode(notice)
         signed = standard_webhooks.headers(record, notice.id, self._clock.now(), body)
-        answered = await self._outbound.post(record.url, body, {"content-type": cloud_events.MEDIA_TYPE, **signed})
+        answered = await self._post(target, record.url, body, {"content-type": cloud_events.MEDIA_TYPE, **signed})
         if answered.status == GONE:
             await self._disable(record)
             raise FatalError("SinkGone", f"{_host(record)} answered that it takes no more (410): disabled.")
         _check(record, answered)
+
+    async def _post(self, target: str, url: str, body: bytes, headers: Mapping[str, str]) -> Answered:
+        self._silence.respect(target)
+        try:
+            answered = await self._outbound.post(url, body, headers)
+        except RetryableError as error:
+            if error.code == "TimedOut":
+                self._silence.unanswered(target)
+            raise
+        self._silence.answered(target)
+        return answered
 
     async def gave_up(self, notice: Notice, target: str, error: HubletError) -> None:
         """Adds to the list of failed deliveries, from where the owner can send it again."""
