@@ -38,6 +38,8 @@ SILENCE: Mapping[str, Any] = {"type": "message", "text": ""}
 
 _MENTION = re.compile(r"<at\b[^<>]*>[^<]*</at\s*>", re.IGNORECASE)
 _TAG = re.compile(r"</?(?:p|div|br|span|at)\b[^<>]*>", re.IGNORECASE)
+_NO_CHARACTER = re.compile(r"&#[0-9]{8,};?")
+"""Unicode needs no more than seven digits; `html.unescape` raises when there are thousands."""
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))
 
 
@@ -84,7 +86,7 @@ def said(text: str) -> str:
 
     Looked at twice: a name in a mention may hold entities, and some clients send the mention itself as entities."""
     text = _MENTION.sub(" ", text)
-    text = _TAG.sub(" ", _MENTION.sub(" ", html.unescape(text)))
+    text = _TAG.sub(" ", _MENTION.sub(" ", html.unescape(_NO_CHARACTER.sub("\ufffd", text))))
     return " ".join(text.translate(_INVISIBLE).split())  # `split` takes the non-breaking space as a space
 
 

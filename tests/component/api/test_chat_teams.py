@@ -131,6 +131,9 @@ async def test_ids_are_the_same_in_any_case(chat: Chat):
         ("<at>Hublet</at> 🎈 ☃", "🎈 ☃"),
         ("<at>Hublet", "Hublet"),
         ("<attack>x</attack>", "<attack>x</attack>"),
+        (f"status &#{'9' * 5000};", "status \ufffd"),  # Python reads no number of more than 4300 digits
+        (f"status &#{'0' * 5000};", "status \ufffd"),
+        (f"status &amp;#{'9' * 5000};", f"status &#{'9' * 5000};"),
         ("", ""),
     ],
 )
@@ -145,6 +148,11 @@ def test_a_hostile_text_costs_no_time(text: str):
     begun = process_time()
     said(text)
     assert process_time() - begun < 0.5
+
+
+async def test_a_number_without_end_is_a_command_like_any_other(chat: Chat):
+    for text in (f"&#{'9' * 9000}", f"&amp;#{'9' * 9000};"):
+        assert (await chat.teams(chat.activity(f"<at>Hublet</at> {text}"))).status == 200
 
 
 async def test_a_text_of_3_kb_arrives_whole(chat: Chat):
