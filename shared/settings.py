@@ -155,9 +155,9 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
-def _setting(name: str, parse: Callable[[str], Any], default: str | None, about: str) -> Any:
-    """A field read from environment variable `name`. `default` None = required."""
-    return field(metadata={"name": name, "parse": parse, "default": default, "about": about})
+def _setting(name: str, parse: Callable[[str], Any], default: str | None, about: str, *, secret: bool = False) -> Any:
+    """A field read from environment variable `name`. `default` None = required. `secret`: left out of every `repr`."""
+    return field(repr=not secret, metadata={"name": name, "parse": parse, "default": default, "about": about})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,12 +170,17 @@ class Settings:
         "",
         "Connection string of the storage account (local). In Azure it stays empty and the identity-based "
         "AzureWebJobsStorage__tableServiceUri and __queueServiceUri are used.",
+        secret=True,
     )
     table_service_uri: str = _setting("AzureWebJobsStorage__tableServiceUri", _text, "", "Table endpoint in Azure.")
     queue_service_uri: str = _setting("AzureWebJobsStorage__queueServiceUri", _text, "", "Queue endpoint in Azure.")
     client_id: str = _setting("AZURE_CLIENT_ID", _text, "", "Client id of the user-assigned managed identity.")
     admin_token: str = _setting(
-        "HUBLET_ADMIN_TOKEN", _text, "", "Bootstraps owner `admin`: at least 32 characters. Empty = no such token."
+        "HUBLET_ADMIN_TOKEN",
+        _text,
+        "",
+        "Bootstraps owner `admin`: at least 32 characters. Empty = no such token.",
+        secret=True,
     )
     seal_keys: tuple[SealKey, ...] = _setting(
         "HUBLET_SEAL_KEYS", _seal_keys, None, "AES-256 keys `<id>:<base64>`, comma-separated, newest first."
@@ -300,7 +305,7 @@ class Settings:
         "HUBLET_TIME_ZONE", _zone, "UTC", "The time zone of hours typed in a chat command that names none."
     )
     slack_signing_secret: str = _setting(
-        "HUBLET_SLACK_SIGNING_SECRET", _text, "", "Slack app's signing secret. Empty = no Slack."
+        "HUBLET_SLACK_SIGNING_SECRET", _text, "", "Slack app's signing secret. Empty = no Slack.", secret=True
     )
     slack_bot_token: str = _setting(
         "HUBLET_SLACK_BOT_TOKEN",
@@ -308,6 +313,7 @@ class Settings:
         "",
         "Slack app's bot token (`xoxb-...`): one message that follows a hub, warnings with buttons. Empty = answers to "
         "commands only, and four updates within 30 minutes of a command.",
+        secret=True,
     )
     slack_api: str = _setting(
         "HUBLET_SLACK_API", _base_path, "https://slack.com/api", "Slack's Web API (or the pretended one)."
@@ -317,6 +323,7 @@ class Settings:
         _tokens,
         "",
         "Security tokens of Teams outgoing webhooks, comma-separated: one per team. Empty = no commands from Teams.",
+        secret=True,
     )
     teams_webhooks: tuple[tuple[str, str], ...] = _setting(
         "HUBLET_TEAMS_WEBHOOKS",
@@ -324,6 +331,7 @@ class Settings:
         "",
         "Teams Workflows webhooks `<name>=<url>`, separated by spaces. Hubs made from Teams are told of in the first; "
         "`notify.teamsWebhook` names another.",
+        secret=True,
     )
     sink_hosts: tuple[str, ...] = _setting(
         "HUBLET_SINK_HOSTS",

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,7 @@ class Clicked:
     actions: tuple[Action, ...]
     channel: str | None = None
     ts: str | None = None
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
 
 
 async def interaction(call: "Call", app: "App", parts: Parts) -> Reply:

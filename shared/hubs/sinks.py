@@ -4,7 +4,7 @@ Somebody else's web hook answers like one that is not there, for admins too: its
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -30,11 +30,11 @@ _SAVES = 4
 class Wanted:
     """`secret` None = one is made."""
 
-    url: str
+    url: str = field(repr=False)
     events: tuple[str, ...] = ()
     description: str = ""
     everybody: bool = False
-    secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
 
 
 async def create_sink(app: "App", principal: Principal, wanted: Wanted) -> SinkRecord:
