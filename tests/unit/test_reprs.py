@@ -9,7 +9,8 @@ from shared.hubs.handout import HandedOut
 from shared.hubs.ports import ChatUser, Thread
 from shared.hubs.sinks import Wanted
 from shared.settings import Settings
-from tests.support.builders import MONDAY_MORNING, a_hub, a_sink, some_settings
+from tests.support.builders import a_hub, a_sink, some_settings
+from tests.support.clock import MONDAY_MORNING
 
 CANARY = "canary-4711-canary-4711-canary-4711"
 URL = f"https://hooks.example.org/{CANARY}"
