@@ -82,16 +82,20 @@ async def a_hub(world: World, name: str) -> Hub:
     return hub
 
 
+def state(served: Served) -> HubState:
+    return served.world.hub.state
+
+
 async def test_the_form_is_pressed_and_a_hub_name_stays_a_name(served: Served, tmp_path: Path) -> None:
     hub = await a_hub(served.world, HOSTILE)
     async with browser(tmp_path) as page:
         await page.open(served.link(hub, Verb.STOP))
         assert HOSTILE in await page.wait_for("document.querySelector('main')?.innerText")
         assert await page.value("getComputedStyle(document.querySelector('button')).minHeight") == "48px"  # our style
-        assert served.world.hub.state is HubState.READY
+        assert state(served) is HubState.READY
         await page.click("button")
         await page.wait_for("document.querySelector('h1')?.innerText.includes('stops')")
-        assert served.world.hub.state is HubState.STOPPING
+        assert state(served) is HubState.STOPPING
         assert await page.value("[typeof window.ran, document.getElementById('mine')]") == ["undefined", None]
         assert await page.value("document.referrer") == ""
         await page.open(served.link(hub, Verb.STOP))

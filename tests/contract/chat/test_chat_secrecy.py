@@ -88,7 +88,6 @@ async def story(azurite: str) -> AsyncIterator[Story]:
     app, settings = chat.world.app, chat.world.app.settings
     hubs, conversations = TableHubStore(storage), TableChatStore(storage, app.clock, settings.seal_keys)
     sink_store = TableSinkStore(storage, app.clock, settings.seal_keys)
-    told = {"hubs": hubs, "chat": conversations, "outbound": app.outbound, "clock": app.clock, "settings": settings}
     chat.world.app = replace(
         app,
         hubs=hubs,
@@ -102,8 +101,8 @@ async def story(azurite: str) -> AsyncIterator[Story]:
         sinks=(
             ConsoleSink(),
             WebhookSink(sink_store, app.outbound, app.clock),
-            SlackSink(**told),
-            TeamsSink(**told),
+            SlackSink(hubs=hubs, chat=conversations, outbound=app.outbound, clock=app.clock, settings=settings),
+            TeamsSink(hubs=hubs, chat=conversations, outbound=app.outbound, clock=app.clock, settings=settings),
         ),
     )
     chat.api = Api(chat.world)
