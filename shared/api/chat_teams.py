@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 LINK_LIFE = timedelta(hours=12)
 """Of a button's link, or until the stop it is about: a channel's messages are read for years."""
 
+NEVER_IN_A_CHANNEL = (Verb.LOGIN, Verb.DELETE)
+
 NOBODY = Card(
     title="This account cannot be told from others",
     tone=Tone.WARNING,
@@ -92,7 +94,7 @@ def said(text: str) -> str:
 
 def linker(app: "App", parts: Parts, principal: "Principal | None") -> Callable[[Button], str | None]:
     """The address behind a button: cards of an outgoing webhook can only open pages. None = the button is left out, as
-    is the admin login always: a whole channel reads the answer."""
+    are login and deletion always: a whole channel reads the answer, and who holds a link may press it."""
     base = app.settings.links_to
 
     def link(button: Button) -> str | None:
@@ -100,7 +102,7 @@ def linker(app: "App", parts: Parts, principal: "Principal | None") -> Callable[
 
         if button.verb is None:
             return button.url or None
-        if principal is None or not base or button.verb is Verb.LOGIN:
+        if principal is None or not base or button.verb in NEVER_IN_A_CHANNEL:
             return None
         signed = action_links.ActionLink(
             verb=button.verb,
