@@ -84,12 +84,13 @@ def _cidrs(value: str) -> tuple[str, ...]:
 
 def _seal_keys(value: str) -> tuple[SealKey, ...]:
     keys = []
-    for part in _list(value):
+    for number, part in enumerate(_list(value), start=1):
         key_id, _, encoded = part.partition(":")
         try:
             key = base64.b64decode(encoded, validate=True)
         except binascii.Error as error:
-            raise ValueError(f"key {key_id!r} is not base64") from error
+            # by its number: who put the key first would be shown the key
+            raise ValueError(f"key {number} is not `<id>:<base64 of 32 bytes>`") from error
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", key_id) or len(key) != 32:
             raise ValueError("each key is `<id>:<base64 of 32 bytes>`, newest first")
         keys.append(SealKey(key_id, key))
