@@ -184,9 +184,11 @@ async def login_card(app: "App", parts: Parts, principal: "Principal", hub_id: s
 
     Raises UserError `HubNotFound`, for a foreign hub too."""
     from shared.chat import action_links
-    from shared.hubs.commands import find_hub
+    from shared.hubs.commands import find_hub, not_found
 
     hub = await find_hub(app, principal, hub_id)
+    if hub.id != hub_id:  # another one, that has this id for its name
+        raise not_found(hub_id)
     base = app.settings.links_to
     if not base:
         return Card(

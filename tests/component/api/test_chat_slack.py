@@ -582,6 +582,13 @@ async def test_the_login_link_never_reaches_the_channel_also_when_the_address_is
     assert [method for method, _ in chat.does.called] == ["chat.postEphemeral"]
 
 
+async def test_a_hub_that_has_the_buttons_id_for_its_name_has_another_login(chat: Chat):
+    chat.world.storage.hubs.seed(a_ready_hub(owner="jaydoe", name=HUB_ID, id="x-ab2cd3"))
+    await chat.press(a_button("login"))
+    assert chat.does.signed == []
+    assert chat.told[0][1]["text"].startswith("Error HubNotFound")
+
+
 @pytest.mark.parametrize("owner", ["ada", None])
 async def test_somebody_elses_hub_has_no_login_and_looks_like_none(chat: Chat, owner: str | None):
     if owner:
