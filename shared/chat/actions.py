@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.chat import cards, steering
+from shared.chat import cards, steering, trouble
 from shared.chat.card import Card, Tone, Verb
 from shared.chat.grammar import shown
 from shared.errors import HubletError, RetryableError, UserError
@@ -65,7 +65,7 @@ async def press(app: "App", pressed: Pressed) -> Outcome:
     except RetryableError:
         raise
     except HubletError as error:
-        return Outcome(False, cards.error_card(error))
+        return Outcome(False, trouble.told(error))
 
 
 async def _find(app: "App", pressed: Pressed) -> Hub:
