@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 LOGIN_LIFE = timedelta(minutes=10)
 
+MAX_PRESS = 128 * 1024
+"""Bytes of a press. It holds the whole message with the button, escaped for JSON and once more for the form: eight
+bytes for each UTF-16 unit that is not ASCII, in up to 4000 of text and as many again in blocks."""
+
 MAX_ACTIONS = 5
 """Of one payload. Slack sends one for a button."""
 
@@ -60,11 +64,11 @@ class Clicked:
 
 
 async def interaction(call: "Call", app: "App", parts: Parts) -> Reply:
-    body = verified(call, app)
+    body = verified(call, app, MAX_PRESS)
     form = read_form(body, call.header("content-type"))
     if "payload" not in form:
         raise Problem("InvalidForm", "The form needs `payload`.")
-    clicked = read_payload(app, read_object(form["payload"].encode(), {}))
+    clicked = read_payload(app, read_object(form["payload"].encode(), {}, most=MAX_PRESS))
     if not clicked.actions:
         return EMPTY
     with log.bound(chat_user=clicked.user.id):

@@ -372,6 +372,14 @@ async def test_a_press_is_done_for_who_pressed_and_replaces_the_message_for_all(
     assert chat.does.called == []
 
 
+@pytest.mark.parametrize(("text", "status"), [("é" * 3000, 200), ("🎈" * 3800, 200), ("x" * 130 * 1024, 413)])
+async def test_a_press_brings_its_whole_message_along(chat: Chat, text: str, status: int):
+    """Slack escapes it twice, for JSON and for the form: a message of 4000 letters may take 90 KB."""
+    answer = await chat.press(message={"ts": "1531420618.000200", "text": text, "blocks": []})
+    assert answer.status == status
+    assert len(chat.does.pressed) == (1 if status == 200 else 0)
+
+
 async def test_what_was_not_done_is_told_to_the_presser_alone(chat: Chat):
     chat.does.outcome = Outcome(False, Card(title="It has stopped already"))
     await chat.press()
