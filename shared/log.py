@@ -47,6 +47,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"), MASK),  # JSON Web Token
     (re.compile(r"(?i)\b(AccountKey|SharedAccessSignature)=[^;\s\"']+"), r"\1=" + MASK),
     (re.compile(r"(?<=://)[^/@\s]{1,200}(?=@)"), MASK),  # user and password in a URL
+    # Slack's tokens, its addresses to which their holder may post, our links that press a button for their holder.
+    (re.compile(r"\b(xox[a-z]|xapp)-[A-Za-z0-9-]{8,}"), r"\1-" + MASK),
+    (re.compile(r"(?i)\b(hooks\.slack\.com/)[^\s\"'<>]+"), r"\1" + MASK),
+    (re.compile(r"(/chat/actions/)[A-Za-z0-9._-]{16,}"), r"\1" + MASK),
     (re.compile(r"(?i)([?&](?:sig|key|code|token|access_token|password)=)[^&\s\"']+"), r"\1" + MASK),
 )
 

@@ -84,12 +84,13 @@ def _cidrs(value: str) -> tuple[str, ...]:
 
 def _seal_keys(value: str) -> tuple[SealKey, ...]:
     keys = []
-    for part in _list(value):
+    for number, part in enumerate(_list(value), start=1):
         key_id, _, encoded = part.partition(":")
         try:
             key = base64.b64decode(encoded, validate=True)
         except binascii.Error as error:
-            raise ValueError(f"key {key_id!r} is not base64") from error
+            # by its number: who put the key first would be shown the key
+            raise ValueError(f"key {number} is not `<id>:<base64 of 32 bytes>`") from error
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", key_id) or len(key) != 32:
             raise ValueError("each key is `<id>:<base64 of 32 bytes>`, newest first")
         keys.append(SealKey(key_id, key))
@@ -155,9 +156,9 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
-def _setting(name: str, parse: Callable[[str], Any], default: str | None, about: str) -> Any:
-    """A field read from environment variable `name`. `default` None = required."""
-    return field(metadata={"name": name, "parse": parse, "default": default, "about": about})
+def _setting(name: str, parse: Callable[[str], Any], default: str | None, about: str, *, secret: bool = False) -> Any:
+    """A field read from environment variable `name`. `default` None = required. `secret`: left out of every `repr`."""
+    return field(repr=not secret, metadata={"name": name, "parse": parse, "default": default, "about": about})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,12 +171,17 @@ class Settings:
         "",
         "Connection string of the storage account (local). In Azure it stays empty and the identity-based "
         "AzureWebJobsStorage__tableServiceUri and __queueServiceUri are used.",
+        secret=True,
     )
     table_service_uri: str = _setting("AzureWebJobsStorage__tableServiceUri", _text, "", "Table endpoint in Azure.")
     queue_service_uri: str = _setting("AzureWebJobsStorage__queueServiceUri", _text, "", "Queue endpoint in Azure.")
     client_id: str = _setting("AZURE_CLIENT_ID", _text, "", "Client id of the user-assigned managed identity.")
     admin_token: str = _setting(
-        "HUBLET_ADMIN_TOKEN", _text, "", "Bootstraps owner `admin`: at least 32 characters. Empty = no such token."
+        "HUBLET_ADMIN_TOKEN",
+        _text,
+        "",
+        "Bootstraps owner `admin`: at least 32 characters. Empty = no such token.",
+        secret=True,
     )
     seal_keys: tuple[SealKey, ...] = _setting(
         "HUBLET_SEAL_KEYS", _seal_keys, None, "AES-256 keys `<id>:<base64>`, comma-separated, newest first."
@@ -300,7 +306,7 @@ class Settings:
         "HUBLET_TIME_ZONE", _zone, "UTC", "The time zone of hours typed in a chat command that names none."
     )
     slack_signing_secret: str = _setting(
-        "HUBLET_SLACK_SIGNING_SECRET", _text, "", "Slack app's signing secret. Empty = no Slack."
+        "HUBLET_SLACK_SIGNING_SECRET", _text, "", "Slack app's signing secret. Empty = no Slack.", secret=True
     )
     slack_bot_token: str = _setting(
         "HUBLET_SLACK_BOT_TOKEN",
@@ -308,6 +314,7 @@ class Settings:
         "",
         "Slack app's bot token (`xoxb-...`): one message that follows a hub, warnings with buttons. Empty = answers to "
         "commands only, and four updates within 30 minutes of a command.",
+        secret=True,
     )
     slack_api: str = _setting(
         "HUBLET_SLACK_API", _base_path, "https://slack.com/api", "Slack's Web API (or the pretended one)."
@@ -317,6 +324,7 @@ class Settings:
         _tokens,
         "",
         "Security tokens of Teams outgoing webhooks, comma-separated: one per team. Empty = no commands from Teams.",
+        secret=True,
     )
     teams_webhooks: tuple[tuple[str, str], ...] = _setting(
         "HUBLET_TEAMS_WEBHOOKS",
@@ -324,6 +332,7 @@ class Settings:
         "",
         "Teams Workflows webhooks `<name>=<url>`, separated by spaces. Hubs made from Teams are told of in the first; "
         "`notify.teamsWebhook` names another.",
+        secret=True,
     )
     sink_hosts: tuple[str, ...] = _setting(
         "HUBLET_SINK_HOSTS",

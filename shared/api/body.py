@@ -16,14 +16,16 @@ _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]+)"?', re.IGNORECASE)
 
 
-def read_object(body: bytes, headers: Mapping[str, str], *, types: Sequence[str] = JSON_TYPES) -> dict[str, Any]:
-    """The body's JSON object; no body at all is an empty one. `types`: the media types that are taken.
+def read_object(
+    body: bytes, headers: Mapping[str, str], *, types: Sequence[str] = JSON_TYPES, most: int = MAX_BYTES
+) -> dict[str, Any]:
+    """The body's JSON object; no body at all is an empty one. `types`: the media types that are taken; `most`: bytes.
 
     Raises Problem `BodyTooLarge`, `UnsupportedMediaType` or `InvalidJson`. Duplicate names, NaN and infinities, numbers
     that do not fit a double and halves of surrogate pairs are refused: other readers would read something else.
     """
-    if len(body) > MAX_BYTES:
-        raise Problem("BodyTooLarge", f"The body has {len(body)} bytes; at most {MAX_BYTES} are taken.")
+    if len(body) > most:
+        raise Problem("BodyTooLarge", f"The body has {len(body)} bytes; at most {most} are taken.")
     if not body.strip():
         return {}
     _check_type(headers, types)

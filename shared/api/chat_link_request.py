@@ -1,7 +1,7 @@
 """What a request for a link between a chat account and an owner may say."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
@@ -38,7 +38,7 @@ class ChatLinkRequest(Strict):
 class ParsedLink:
     """`code`, or `user` and `owner`."""
 
-    code: str | None = None
+    code: str | None = field(default=None, repr=False)
     user: ChatUser | None = None
     owner: str = ""
 

@@ -54,13 +54,13 @@ class Parts:
 
 def real() -> Parts:
     """The ones of this service."""
-    from shared.chat import action_links, actions, adaptive, blocks, cards, commands
+    from shared.chat import action_links, actions, adaptive, blocks, commands, trouble
 
     return Parts(
         run=commands.run,
         press=actions.press,
         how_to_link=commands.how_to_link,
-        error_card=cards.error_card,
+        error_card=trouble.told,
         slack_message=blocks.message,
         teams_message=adaptive.message,
         sign=lambda settings, link: action_links.sign(settings.seal_keys, link),

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 LOGIN_LIFE = timedelta(minutes=10)
 
+MAX_PRESS = 128 * 1024
+"""Bytes of a press. It holds the whole message with the button, escaped for JSON and once more for the form: eight
+bytes for each UTF-16 unit that is not ASCII, in up to 4000 of text and as many again in blocks."""
+
 MAX_ACTIONS = 5
 """Of one payload. Slack sends one for a button."""
 
@@ -56,15 +60,15 @@ class Clicked:
     actions: tuple[Action, ...]
     channel: str | None = None
     ts: str | None = None
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
 
 
 async def interaction(call: "Call", app: "App", parts: Parts) -> Reply:
-    body = verified(call, app)
+    body = verified(call, app, MAX_PRESS)
     form = read_form(body, call.header("content-type"))
     if "payload" not in form:
         raise Problem("InvalidForm", "The form needs `payload`.")
-    clicked = read_payload(app, read_object(form["payload"].encode(), {}))
+    clicked = read_payload(app, read_object(form["payload"].encode(), {}, most=MAX_PRESS))
     if not clicked.actions:
         return EMPTY
     with log.bound(chat_user=clicked.user.id):
@@ -184,9 +188,11 @@ async def login_card(app: "App", parts: Parts, principal: "Principal", hub_id: s
 
     Raises UserError `HubNotFound`, for a foreign hub too."""
     from shared.chat import action_links
-    from shared.hubs.commands import find_hub
+    from shared.hubs.commands import find_hub, not_found
 
     hub = await find_hub(app, principal, hub_id)
+    if hub.id != hub_id:  # another one, that has this id for its name
+        raise not_found(hub_id)
     base = app.settings.links_to
     if not base:
         return Card(

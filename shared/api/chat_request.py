@@ -53,11 +53,11 @@ class ChatAnswer:
     principal: "Principal | None" = None
 
 
-def raw_body(call: "Call") -> bytes:
+def raw_body(call: "Call", most: int = MAX_BYTES) -> bytes:
     """As it came, which is what was signed. Raises Problem `BodyTooLarge`: nobody's megabytes are hashed."""
     body = call.request.get_body() or b""
-    if len(body) > MAX_BYTES:
-        raise Problem("BodyTooLarge", f"The body has {len(body)} bytes; at most {MAX_BYTES} are taken.")
+    if len(body) > most:
+        raise Problem("BodyTooLarge", f"The body has {len(body)} bytes; at most {most} are taken.")
     return body
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shared import log
+from shared.api.body import MAX_BYTES
 from shared.api.chat_form import read_form
 from shared.api.chat_parts import Parts
 from shared.api.chat_request import ChatRequest, answer, digest_of, not_signed, raw_body
@@ -34,12 +35,12 @@ _CHANNEL = re.compile(r"[A-Za-z0-9]{1,64}")
 _URL = re.compile(r"https://[!-~]{1,2000}")
 
 
-def verified(call: "Call", app: "App") -> bytes:
-    """The raw body. Raises Problem `ChatNotConfigured`, `BodyTooLarge`, `BadSignature`."""
+def verified(call: "Call", app: "App", most: int = MAX_BYTES) -> bytes:
+    """The raw body, of at most so many bytes. Raises Problem `ChatNotConfigured`, `BodyTooLarge`, `BadSignature`."""
     secret = app.settings.slack_signing_secret
     if not secret:
         raise Problem("ChatNotConfigured")
-    body = raw_body(call)
+    body = raw_body(call, most)
     timestamp, signature = call.header("x-slack-request-timestamp"), call.header("x-slack-signature")
     if not slack_signed(secret, timestamp, signature, body, app.clock.now()):
         raise not_signed("slack")

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 LINK_LIFE = timedelta(hours=12)
 """Of a button's link, or until the stop it is about: a channel's messages are read for years."""
 
+NEVER_IN_A_CHANNEL = (Verb.LOGIN, Verb.DELETE)
+
 NOBODY = Card(
     title="This account cannot be told from others",
     tone=Tone.WARNING,
@@ -38,6 +40,8 @@ SILENCE: Mapping[str, Any] = {"type": "message", "text": ""}
 
 _MENTION = re.compile(r"<at\b[^<>]*>[^<]*</at\s*>", re.IGNORECASE)
 _TAG = re.compile(r"</?(?:p|div|br|span|at)\b[^<>]*>", re.IGNORECASE)
+_NO_CHARACTER = re.compile(r"&#[0-9]{8,};?")
+"""Unicode needs no more than seven digits; `html.unescape` raises when there are thousands."""
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))
 
 
@@ -84,13 +88,13 @@ def said(text: str) -> str:
 
     Looked at twice: a name in a mention may hold entities, and some clients send the mention itself as entities."""
     text = _MENTION.sub(" ", text)
-    text = _TAG.sub(" ", _MENTION.sub(" ", html.unescape(text)))
+    text = _TAG.sub(" ", _MENTION.sub(" ", html.unescape(_NO_CHARACTER.sub("\ufffd", text))))
     return " ".join(text.translate(_INVISIBLE).split())  # `split` takes the non-breaking space as a space
 
 
 def linker(app: "App", parts: Parts, principal: "Principal | None") -> Callable[[Button], str | None]:
     """The address behind a button: cards of an outgoing webhook can only open pages. None = the button is left out, as
-    is the admin login always: a whole channel reads the answer."""
+    are login and deletion always: a whole channel reads the answer, and who holds a link may press it."""
     base = app.settings.links_to
 
     def link(button: Button) -> str | None:
@@ -98,7 +102,7 @@ def linker(app: "App", parts: Parts, principal: "Principal | None") -> Callable[
 
         if button.verb is None:
             return button.url or None
-        if principal is None or not base or button.verb is Verb.LOGIN:
+        if principal is None or not base or button.verb in NEVER_IN_A_CHANNEL:
             return None
         signed = action_links.ActionLink(
             verb=button.verb,

@@ -112,7 +112,7 @@ class Call:
 @dataclass(frozen=True, slots=True)
 class Reply:
     status: int
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
 

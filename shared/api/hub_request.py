@@ -147,8 +147,8 @@ class FallbackRequest(Strict):
 
 
 class NotifyRequest(Strict):
-    slack_channel: Text | None = None
-    teams_webhook: Text | None = None
+    slack_channel: Annotated[Text, rule(names.slack_channel, "InvalidValue")] | None = None
+    teams_webhook: Annotated[Text, rule(names.teams_webhook, "InvalidValue")] | None = None
 
 
 class HubRequest(Strict):

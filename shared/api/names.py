@@ -53,6 +53,27 @@ def hub_name(text: str) -> str | None:
     return None
 
 
+SLACK_CHANNEL = re.compile(r"[CG][A-Z0-9]{6,30}")
+"""Slack's id of a channel (`C...`, an older private one `G...`). It posts to people (`U...`, `W...`, `D...`) and to
+names as well (https://docs.slack.dev/reference/methods/chat.postMessage#channels): whoever may make a hub must not make
+the bot write to people one by one, and a name is another channel's when that one is renamed."""
+
+TEAMS_WEBHOOK = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+"""What a Workflows webhook is called in the settings."""
+
+
+def slack_channel(text: str) -> str | None:
+    if not SLACK_CHANNEL.fullmatch(text):
+        return "Write the id of a Slack channel, as in C0123456789: it stands at the end of the channel's details."
+    return None
+
+
+def teams_webhook(text: str) -> str | None:
+    if not TEAMS_WEBHOOK.fullmatch(text):
+        return "Write the name of a Teams webhook of this service: lower-case letters, digits and hyphens."
+    return None
+
+
 def is_reserved_admin(text: str) -> bool:
     return text in AZURE_RESERVED or text in OS_RESERVED or text.startswith(OUR_PREFIXES)
 

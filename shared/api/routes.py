@@ -354,7 +354,7 @@ SINK_ROTATE = Route(
     summary="A new signing secret, shown once. The present one signs beside it for 24 hours.",
     body="Nothing",
     answers=MappingProxyType({200: Answer("The web hook, with its new secret.", "IssuedSink")}),
-    codes=("InvalidRequest", "PrivateKeySent", "SinkNotFound", "IdempotencyKeyNotAllowed", "Busy"),
+    codes=("InvalidRequest", "PrivateKeySent", "SinkNotFound", "Forbidden", "IdempotencyKeyNotAllowed", "Busy"),
     secret=True,
 )
 SINK_FAILED = Route(
@@ -364,7 +364,7 @@ SINK_FAILED = Route(
     summary="What the web hook never took, oldest first. Kept for 30 days, or until it is sent again.",
     query=(_TOP, _SKIP),
     answers=MappingProxyType({200: Answer("One page of failed deliveries.", "FailedDeliveryList")}),
-    codes=("SinkNotFound",),
+    codes=("SinkNotFound", "Forbidden"),
 )
 SINK_REDELIVER = Route(
     method="POST",
@@ -373,7 +373,7 @@ SINK_REDELIVER = Route(
     summary="Send one failed notice again, or all of them. A disabled web hook is enabled.",
     body="RedeliverRequest",
     answers=MappingProxyType({202: Answer("How many are on their way.", "Redelivered")}),
-    codes=("InvalidRequest", "PrivateKeySent", "SinkNotFound", "DeliveryNotFound", "Busy"),
+    codes=("InvalidRequest", "PrivateKeySent", "SinkNotFound", "Forbidden", "DeliveryNotFound", "Busy"),
 )
 ESTIMATE = Route(
     method="POST",

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.chat import cards, steering
+from shared.chat import cards, steering, trouble
 from shared.chat.card import Card, Tone, Verb
 from shared.chat.grammar import shown
-from shared.errors import HubletError, RetryableError, UserError
+from shared.errors import ConcurrentUpdate, HubletError, RetryableError, RowTooNew, UserError
 from shared.hubs import agenda, commands, steer, words
 from shared.hubs.agenda import Rules, Why
 from shared.hubs.gate_state import AzurePaused
@@ -52,7 +52,7 @@ class Outcome:
 async def press(app: "App", pressed: Pressed) -> Outcome:
     """SNOOZE = the next stop an hour later; KEEP = no stop tonight (the scheduled stop is called off; without one: 12
     hours later); STOP, START, DELETE. LOGIN is not pressed here: see `action_links`. A foreign hub answers like a
-    missing one. Raises RetryableError.
+    missing one. Raises RetryableError, ConcurrentUpdate, RowTooNew: what passes by itself.
 
     SNOOZE and KEEP are about one stop. They are refused when another one is next by now, which is decided on the very
     row that is changed: of two people who press at once, one moves the stop and the other is told who did.
@@ -62,10 +62,10 @@ async def press(app: "App", pressed: Pressed) -> Outcome:
         return await _press(app, pressed, hub)
     except AzurePaused as paused:
         return Outcome(False, cards.error_card(paused))
-    except RetryableError:
+    except (RetryableError, ConcurrentUpdate, RowTooNew):
         raise
     except HubletError as error:
-        return Outcome(False, cards.error_card(error))
+        return Outcome(False, trouble.told(error))
 
 
 async def _find(app: "App", pressed: Pressed) -> Hub:

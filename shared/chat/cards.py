@@ -13,7 +13,7 @@ from shared.api.progress import progress_of, rfc3339, stages_of
 from shared.chat import grammar
 from shared.chat.card import Button, Card, Fact, Stage, Tone, Verb
 from shared.chat.grammar import OPTIONS, USAGES, Misread, Order, shown
-from shared.errors import FatalError, HubletError, RetryableError
+from shared.errors import ConcurrentUpdate, FatalError, HubletError, RetryableError, RowTooNew
 from shared.hubs import agenda, meter, stuck, words
 from shared.hubs.agenda import Rules, Why
 from shared.hubs.model import Hub, Notice, StepName
@@ -574,12 +574,20 @@ _END_DATE = "Move its end date with the API: a PATCH of expiresAt."
 
 
 def error_card(error: HubletError) -> Card:
-    """What went wrong and what to do next."""
+    """What went wrong and what to do next. Of a bug not more than that it is one: a channel reads it."""
+    if isinstance(error, RowTooNew):
+        title, line = "A newer version of this service wrote this", "Nothing of it is lost. Try again in some minutes."
+        return Card(title=title, tone=Tone.WARNING, lines=(line,))
+    if isinstance(error, FatalError):
+        line = "Whoever runs this service finds more in its log."
+        return Card(title="That failed because of a bug", tone=Tone.BAD, lines=(line,))
+    if isinstance(error, ConcurrentUpdate):
+        title = "Somebody else changed the same thing at this moment"
+        return Card(title=title, tone=Tone.WARNING, lines=("Look how it is now, and send it again if need be.",))
     lines = [fix] if (fix := fix_of(error)) else []
     if isinstance(error, RetryableError) and error.retry_after_s is not None and not fix:
         lines.append(f"Try again in {words.duration(max(60.0, error.retry_after_s))}.")
-    tone = Tone.BAD if isinstance(error, FatalError) else Tone.WARNING
-    return Card(title=_line(error.message, 300) or "That did not work.", tone=tone, lines=tuple(lines))
+    return Card(title=_line(error.message, 300) or "That did not work.", tone=Tone.WARNING, lines=tuple(lines))
 
 
 def fix_of(error: HubletError) -> str:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from shared.chat import cards, confirm, links, steering
+from shared.chat import cards, confirm, links, steering, trouble
 from shared.chat.card import Button, Card, Tone, Verb
 from shared.chat.grammar import Command, Misread, Order, parse, shown
 from shared.errors import HubletError, RetryableError
@@ -107,7 +107,7 @@ async def _find(app: "App", principal: Principal, name: str) -> Hub:
 
 async def _refused(app: "App", principal: Principal, command: Command, error: HubletError) -> Card:
     """The error as a card; for a name that is not there, the nearest of the caller's own."""
-    card = cards.error_card(error)
+    card = trouble.told(error)
     if error.code != "HubNotFound" or not command.name:
         return card
     names = [hub.name for hub in await commands.list_hubs(app, principal)]

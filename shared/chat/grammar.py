@@ -215,7 +215,7 @@ def _link(found: re.Match[str]) -> str:
 
 
 def _words(text: str) -> list[str]:
-    spaced = re.sub(r"\s*=\s*", "=", text)
+    spaced = re.sub(r" ?= ?", "=", " ".join(text.split()))  # single spaces: a run of them would be read again and again
     words = (word.strip(_EDGES + ",;!|()[]{}").rstrip(".").rstrip(_EDGES) for word in spaced.split()[: MAX_WORDS * 2])
     return [word for word in words if word][:MAX_WORDS]
 

@@ -1,6 +1,6 @@
 """Generated secrets are handed out: again to the same principal for ten minutes, then erased."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -25,7 +25,7 @@ _TRIES = 8
 class HandedOut:
     """What is given out once: `value` is the private key or the password."""
 
-    value: str
+    value: str = field(repr=False)
     hub: Hub
     user: str
 

@@ -4,7 +4,7 @@ Somebody else's web hook answers like one that is not there, for admins too: its
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -30,11 +30,11 @@ _SAVES = 4
 class Wanted:
     """`secret` None = one is made."""
 
-    url: str
+    url: str = field(repr=False)
     events: tuple[str, ...] = ()
     description: str = ""
     everybody: bool = False
-    secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
 
 
 async def create_sink(app: "App", principal: Principal, wanted: Wanted) -> SinkRecord:
@@ -79,6 +79,17 @@ async def find_sink(app: "App", principal: Principal, sink_id: str) -> SinkRecor
     return record
 
 
+def _may_use(principal: Principal, record: SinkRecord) -> SinkRecord:
+    """What everybody's hubs told is for admins, and so is the secret that makes it believed. An owner may have tokens
+    of both roles, and the one of a user is no way to what the admin hears.
+
+    Raises UserError `Forbidden`.
+    """
+    if record.everybody and not principal.is_admin:
+        raise UserError("Forbidden", "This web hook hears of everybody's hubs: that is for admins.")
+    return record
+
+
 async def remove_sink(app: "App", principal: Principal, sink_id: str) -> None:
     """With its failed deliveries. Raises UserError `SinkNotFound`."""
     if not await app.sink_store.remove(principal.owner, sink_id):
@@ -87,14 +98,14 @@ async def remove_sink(app: "App", principal: Principal, sink_id: str) -> None:
 
 async def rotate_secret(app: "App", principal: Principal, sink_id: str) -> SinkRecord:
     """A new secret; the present one signs beside it for OLD_SECRET_LIFE. Of three secrets within that time the first
-    one ends at once: only two sign. Raises UserError `SinkNotFound`."""
+    one ends at once: only two sign. Raises UserError `SinkNotFound`, `Forbidden`."""
     secret, now = secret_of(app.entropy.secret(256)), app.clock.now()
 
     def rotated(record: SinkRecord) -> SinkRecord:
         return replace(record, secret=secret, previous_secret=record.secret, previous_until=now + OLD_SECRET_LIFE)
 
     for _ in range(_SAVES):
-        record = await find_sink(app, principal, sink_id)
+        record = _may_use(principal, await find_sink(app, principal, sink_id))
         try:
             return await app.sink_store.save(rotated(record))
         except ConcurrentUpdate:
@@ -103,8 +114,8 @@ async def rotate_secret(app: "App", principal: Principal, sink_id: str) -> SinkR
 
 
 async def failed_deliveries(app: "App", principal: Principal, sink_id: str) -> Sequence[FailedDelivery]:
-    """Oldest first. Raises UserError `SinkNotFound`."""
-    record = await find_sink(app, principal, sink_id)
+    """Oldest first. Raises UserError `SinkNotFound`, `Forbidden`."""
+    record = _may_use(principal, await find_sink(app, principal, sink_id))
     return await app.sink_store.failed(record.owner, record.id)
 
 
@@ -119,9 +130,10 @@ class Redelivered:
 async def redeliver(app: "App", principal: Principal, sink_id: str, notice_id: str | None) -> Redelivered:
     """Puts failed notices into the outbox again, oldest first, and enables the web hook. None = all of them.
 
-    Twice is once for those that are on their way. Raises UserError `SinkNotFound`, `DeliveryNotFound`.
+    Twice is once for those that are on their way. Raises UserError `SinkNotFound`, `Forbidden`,
+    `DeliveryNotFound`.
     """
-    record = await find_sink(app, principal, sink_id)
+    record = _may_use(principal, await find_sink(app, principal, sink_id))
     failed = await app.sink_store.failed(record.owner, record.id)
     chosen = [one for one in failed if notice_id in (None, one.notice.id)]
     if notice_id is not None and not chosen:

@@ -74,6 +74,9 @@ SECRETS = {
     "a web token": ("token eyJhbGciOiJub25lIn0.eyJzdWIiOiJtZSJ9.c2ln", "eyJzdWIiOiJtZSJ9"),
     "a storage key": ("AccountName=a;AccountKey=Eby8vdM02xNO/q==;X=1", "Eby8vdM02xNO"),
     "a signed URL": ("https://a.example/b?sv=1&sig=abc%2Bdef&x=1", "abc%2Bdef"),
+    "a bot token of Slack": ("it sent xoxb-1234567890-AbCdEf12345 and", "AbCdEf12345"),
+    "a response URL of Slack": ("at https://hooks.slack.com/commands/T1/397/96rGlfmib failed", "96rGlfmib"),
+    "a link to an action page": ("see https://h.example/api/chat/actions/k1.WzEsInN0.uuggv8fu8ZQ-_q now", "WzEsInN0"),
     "a known value": ("it was the-admin-token-itself here", "the-admin-token-itself"),
 }
 

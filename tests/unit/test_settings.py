@@ -31,6 +31,15 @@ def test_every_problem_is_reported_at_once_and_no_value_is_shown():
     assert secret not in problems
 
 
+@pytest.mark.parametrize("wrong", ["{key}:new", "{key}", "new={key}", "new:{key}:{key}", "k1:{key},{key}:old"])
+def test_a_seal_key_in_the_wrong_place_is_not_shown(wrong: str):
+    key = base64.b64encode(b"\xfekey-of-all-secrets-of-all-hubs\xfe").decode()
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({**GOOD, "HUBLET_SEAL_KEYS": wrong.format(key=key)})
+    assert "HUBLET_SEAL_KEYS" in str(caught.value.problems)
+    assert key[:12] not in str(caught.value.problems)
+
+
 @pytest.mark.parametrize("cidr", ["0.0.0.0/0", "::/0"])
 def test_the_whole_world_is_no_egress_address(cidr: str):
     with pytest.raises(SettingsError, match="whole world"):

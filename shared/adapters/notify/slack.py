@@ -23,6 +23,7 @@ from typing import Any
 
 from shared import log
 from shared.adapters.notify.slack_api import EXPIRED, SlackApi, SlackRefused, SlackTokenRefused
+from shared.api.names import SLACK_CHANNEL
 from shared.chat import blocks, cards
 from shared.chat.card import Card
 from shared.clock import Clock
@@ -163,14 +164,14 @@ class SlackSink:
         return thread if thread is not None and thread.platform == "slack" else None
 
     async def _has_place(self, hub: Hub) -> bool:
-        return (self._has_bot and bool(hub.spec.notify.slack_channel)) or await self._slack_thread(hub) is not None
+        return (self._has_bot and _named_channel(hub) is not None) or await self._slack_thread(hub) is not None
 
     async def _thread(self, hub: Hub) -> Thread | None:
         """The conversation, else one of its own (the hub's id is its id) for the channel that the owner named."""
         if (thread := await self._slack_thread(hub)) is not None:
             return thread
-        channel = hub.spec.notify.slack_channel
-        if not channel or not self._has_bot:
+        channel = _named_channel(hub)
+        if channel is None or not self._has_bot:
             return None
         fresh = Thread(id=hub.id, platform="slack", team="", channel=channel, user="", created_at=self._clock.now())
         kept = await self._chat.create_thread(fresh)
@@ -339,6 +340,13 @@ class SlackSink:
             await alert(_Memory(self._cache), error.code, message, error=error.error)
         else:
             log.error("operator_alert", kind=error.code, message=message, error=error.error)
+
+
+def _named_channel(hub: Hub) -> str | None:
+    """Of the specification, if it is a channel's id: a row of an older release may hold any text, and Slack would take
+    a person for a channel."""
+    channel = hub.spec.notify.slack_channel
+    return channel if channel is not None and SLACK_CHANNEL.fullmatch(channel) else None
 
 
 def _look_again() -> RetryableError:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from shared.api.chat_parts import Parts, real
+from shared.errors import ConcurrentUpdate, FatalError, HubletError, RowTooNew
 from shared.hubs.ports import IndexEntry
 from shared.hubs.states import HubState
 from tests.component.api.chat import ADA, PUBLIC, Chat, a_button
@@ -97,3 +98,37 @@ def links_of(value: Any) -> list[str]:
         own = [value["url"]] if isinstance(value.get("url"), str) else []
         return own + [url for inner in value.values() for url in links_of(inner)]
     return [url for inner in value for url in links_of(inner)] if isinstance(value, list) else []
+
+
+INNER = "The storage account rejected a request (POST hubs): AuthorizationFailure."
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "logged"),
+    [
+        (FatalError("StorageRejected", INNER), "bug", "fatal_error"),
+        (RowTooNew("Hub physics-ab2cd3"), "newer version", "row_too_new"),
+        (ConcurrentUpdate("Hub physics-ab2cd3"), "at this moment", ""),
+    ],
+)
+async def test_what_only_the_operator_may_know_goes_to_the_log_and_not_to_the_chat(
+    chat: Chat, caplog: pytest.LogCaptureFixture, error: HubletError, said: str, logged: str
+):
+    await a_hub_of(chat, "jaydoe")
+    await a_hub_of(chat, "ada")
+    chat.world.storage.tape.fail("hubs.get", error, times=9)
+    told = [
+        (await chat.say("stop physics")).body.decode(),
+        (await chat.teams(chat.activity("<at>Hublet</at> status physics"))).body.decode(),
+    ]
+    await chat.press(a_button("stop"))
+    await chat.press(a_button("login"))
+    told += [str(one) for _, one in chat.told]
+    assert len(told) == 4
+    for answer in told:
+        assert said in answer
+        assert not [inner for inner in ("StorageRejected", "AuthorizationFailure", "physics-ab2cd3") if inner in answer]
+    if logged:
+        lines = [record for record in caplog.records if record.getMessage() == logged]
+        assert len(lines) == 4
+        assert {record.hublet_fields["detail"] for record in lines} == {error.message}  # type: ignore[attr-defined]

@@ -372,6 +372,14 @@ async def test_a_press_is_done_for_who_pressed_and_replaces_the_message_for_all(
     assert chat.does.called == []
 
 
+@pytest.mark.parametrize(("text", "status"), [("é" * 3000, 200), ("🎈" * 3800, 200), ("x" * 130 * 1024, 413)])
+async def test_a_press_brings_its_whole_message_along(chat: Chat, text: str, status: int):
+    """Slack escapes it twice, for JSON and for the form: a message of 4000 letters may take 90 KB."""
+    answer = await chat.press(message={"ts": "1531420618.000200", "text": text, "blocks": []})
+    assert answer.status == status
+    assert len(chat.does.pressed) == (1 if status == 200 else 0)
+
+
 async def test_what_was_not_done_is_told_to_the_presser_alone(chat: Chat):
     chat.does.outcome = Outcome(False, Card(title="It has stopped already"))
     await chat.press()
@@ -580,6 +588,13 @@ async def test_the_login_link_never_reaches_the_channel_also_when_the_address_is
     chat.world.outbound.answer = lambda _: Answered(404)
     await chat.press(a_button("login"))
     assert [method for method, _ in chat.does.called] == ["chat.postEphemeral"]
+
+
+async def test_a_hub_that_has_the_buttons_id_for_its_name_has_another_login(chat: Chat):
+    chat.world.storage.hubs.seed(a_ready_hub(owner="jaydoe", name=HUB_ID, id="x-ab2cd3"))
+    await chat.press(a_button("login"))
+    assert chat.does.signed == []
+    assert chat.told[0][1]["text"].startswith("Error HubNotFound")
 
 
 @pytest.mark.parametrize("owner", ["ada", None])

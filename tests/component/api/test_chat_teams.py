@@ -131,6 +131,9 @@ async def test_ids_are_the_same_in_any_case(chat: Chat):
         ("<at>Hublet</at> 🎈 ☃", "🎈 ☃"),
         ("<at>Hublet", "Hublet"),
         ("<attack>x</attack>", "<attack>x</attack>"),
+        (f"status &#{'9' * 5000};", "status \ufffd"),  # Python reads no number of more than 4300 digits
+        (f"status &#{'0' * 5000};", "status \ufffd"),
+        (f"status &amp;#{'9' * 5000};", f"status &#{'9' * 5000};"),
         ("", ""),
     ],
 )
@@ -145,6 +148,11 @@ def test_a_hostile_text_costs_no_time(text: str):
     begun = process_time()
     said(text)
     assert process_time() - begun < 0.5
+
+
+async def test_a_number_without_end_is_a_command_like_any_other(chat: Chat):
+    for text in (f"&#{'9' * 9000}", f"&amp;#{'9' * 9000};"):
+        assert (await chat.teams(chat.activity(f"<at>Hublet</at> {text}"))).status == 200
 
 
 async def test_a_text_of_3_kb_arrives_whole(chat: Chat):
@@ -189,11 +197,11 @@ async def test_a_command_brings_its_conversation_along_without_an_address(chat: 
     assert (thread.response_url, thread.response_left) == (None, 0)
 
 
-async def test_every_button_but_the_login_is_a_signed_link_for_the_owner(chat: Chat):
+async def test_every_button_but_login_and_delete_is_a_signed_link_for_the_owner(chat: Chat):
     chat.does.card = Card(title="physics", buttons=BUTTONS)
     links = (await chat.teams(chat.activity())).json["links"]
-    assert links.pop("login") is None
-    assert sorted(links) == sorted(str(verb) for verb in Verb if verb is not Verb.LOGIN)
+    assert (links.pop("login"), links.pop("delete")) == (None, None)  # the whole channel could follow them
+    assert sorted(links) == sorted(str(verb) for verb in Verb if verb not in (Verb.LOGIN, Verb.DELETE))
     assert all(address.startswith(f"{PUBLIC}/api/chat/actions/token") for address in links.values())
     now = chat.world.clock.now()
     for link in chat.does.signed:

@@ -211,6 +211,30 @@ async def test_nobody_else_may(api: Api, world: World):
     assert world.storage.tape.writes == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/rotate", None),
+        ("GET", "/failed", None),
+        ("POST", "/redeliver", {}),
+        ("POST", "/redeliver", {"id": a_notice().id}),
+    ],
+)
+async def test_a_users_token_of_an_admins_owner_hears_nothing_of_others(
+    api: Api, world: World, sent: list[tuple[str, str]], method: str, path: str, body: Any
+):
+    record = await seed(world, everybody=True, disabled_at=world.clock.now())
+    await fail(world, 2)  # of somebody else's hub
+    at, before = f"/api/sinks/{record.id}{path}", list(world.storage.tape.writes)
+    answer = await api.send(method, at, body)
+    assert (answer.status, answer.code) == (403, "Forbidden")
+    assert a_notice().hub_name not in answer.body.decode()
+    assert (world.storage.tape.writes, sent, stored(world, record.id)) == (before, [], record)
+    admin = api.token("jaydoe", role="admin", token_id="adm")
+    assert (await api.send(method, at, body, token=admin)).status < 300
+    assert (await api.delete(f"/api/sinks/{record.id}")).status == 204  # to end it is for the owner
+
+
 # ---- whose
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from shared.chat.actions import Outcome
 from shared.chat.card import Verb
-from shared.errors import RetryableError
+from shared.errors import ConcurrentUpdate, RetryableError, RowTooNew
 from shared.hubs import steer
 from shared.hubs.gate_state import AzurePaused, Cause
 from shared.hubs.meter import Meter, Spent
@@ -411,6 +411,18 @@ async def test_storage_that_does_not_answer_is_raised_and_nothing_is_done_twice(
         await jay.presses(Verb.SNOOZE, hub, DEADLINE, key=key)
     assert (await jay.presses(Verb.SNOOZE, hub, DEADLINE, key=key)).done
     assert present(world, hub).life.keep_until == STOP_AT + HOUR
+
+
+@pytest.mark.parametrize("error", [ConcurrentUpdate("Hub"), RowTooNew("Hub")])
+async def test_what_passes_by_itself_is_raised_and_no_answer_to_the_press(
+    world: World, jay: Chat, error: ConcurrentUpdate | RowTooNew
+):
+    """An action page uses its link up when it has an answer."""
+    hub = await there_is_a_class(world)
+    world.storage.tape.fail("hubs.get", error)
+    with pytest.raises(type(error)):
+        await jay.presses(Verb.STOP, hub, DEADLINE)
+    assert (await jay.presses(Verb.STOP, hub, DEADLINE)).done
 
 
 async def test_a_disabled_subscription_is_said(world: World, jay: Chat):

@@ -112,7 +112,7 @@ class Desk:
 
 def a_thread(**changes: Any) -> Thread:
     thread = Thread(
-        id="thread-1", platform="slack", team="T1", channel="C-course", user="U-jay", created_at=MONDAY_MORNING
+        id="thread-1", platform="slack", team="T1", channel="C0COURSE1", user="U-jay", created_at=MONDAY_MORNING
     )
     return replace(thread, **changes)
 
@@ -128,7 +128,7 @@ async def a_desk(
     """A hub that was just made from a channel the bot is in, with a bot token."""
     clock, tape = FakeClock(), tape or Tape()
     slack, outbound, hubs = FakeSlack(clock), SlowOutbound(tape), FakeHubStore(tape=tape)
-    slack.channel("C-course")
+    slack.channel("C0COURSE1")
     slack.users.add("U-jay")
     outbound.answer = slack.answer
     chat, cache = FakeChatStore(clock, tape), FakeCache(clock, tape)
@@ -187,10 +187,20 @@ async def test_without_slack_in_the_settings_nobody_is_told_and_nothing_is_read(
 
 
 async def test_a_channel_in_the_specification_needs_a_bot_token():
-    hub = a_hub(spec=a_spec(notify=Notify(slack_channel="C-course")))
+    hub = a_hub(spec=a_spec(notify=Notify(slack_channel="C0COURSE1")))
     with_bot, without = await a_desk(hub=hub), await a_desk(hub=hub, bot=False)
     assert await with_bot.sink.targets(with_bot.notice()) == ("",)
     assert await without.sink.targets(without.notice()) == ()
+
+
+@pytest.mark.parametrize("channel", ["U0JAY1234", "D0JAY1234", "@everybody", "#general", "general"])
+async def test_a_row_of_an_older_release_has_the_bot_write_to_nobody_in_person(channel: str):
+    """Requests took any text once, and nothing came of it then."""
+    desk = await a_desk(hub=a_hub(spec=a_spec(notify=Notify(slack_channel=channel))))
+    desk.slack.channel(channel)
+    assert await desk.sink.targets(desk.notice()) == ()
+    await desk.sink.deliver(desk.notice(), "")
+    assert desk.slack.messages == []
 
 
 async def test_a_deleted_hub_is_told_of_where_it_was_followed():
@@ -261,7 +271,7 @@ async def test_the_whole_life_of_a_hub_is_one_message():
     (message,) = desk.slack.messages
     assert message.title == "\u2139\ufe0f physics is deleted"
     assert message.versions == len(LIFE) + 2
-    assert (desk.thread().posted_in, desk.thread().posted) == ("C-course", message.ts)
+    assert (desk.thread().posted_in, desk.thread().posted) == ("C0COURSE1", message.ts)
 
 
 async def test_nothing_is_sent_when_nothing_is_new():
@@ -275,7 +285,7 @@ async def test_nothing_in_a_message_is_looked_up_or_linked():
     desk = await a_desk()
     await desk.deliver(desk.warning())
     await desk.deliver(desk.becomes(HubState.READY))
-    desk.slack.channels["C-course"].messages.clear()
+    desk.slack.channels["C0COURSE1"].messages.clear()
     await desk.deliver(desk.warning())
     asked = [json.loads(sent.body) for sent in desk.outbound.posted]
     assert desk.slack.calls == ["chat.postMessage", "chat.postMessage", "chat.update", *["chat.postMessage"] * 2]
@@ -297,7 +307,7 @@ async def test_notices_in_any_order_and_twice_show_the_present_state():
 async def test_a_message_that_somebody_deleted_is_posted_anew():
     desk = await a_desk()
     await desk.deliver(desk.notice())
-    desk.slack.channels["C-course"].messages.clear()
+    desk.slack.channels["C0COURSE1"].messages.clear()
     await desk.deliver(desk.becomes(HubState.READY))
     await desk.deliver(desk.becomes(HubState.STOPPED))
     (message,) = desk.slack.messages
@@ -320,7 +330,7 @@ async def test_a_message_that_cannot_be_changed_is_posted_anew(code):
 @pytest.mark.parametrize("code", ["not_in_channel", "channel_not_found", "is_archived"])
 async def test_the_user_is_told_in_a_direct_message_when_the_bot_may_not_write_in_the_channel(code):
     desk = await a_desk()
-    desk.slack.channels["C-course"].refuses = code
+    desk.slack.channels["C0COURSE1"].refuses = code
     await desk.deliver(desk.notice())
     await desk.deliver(desk.becomes(HubState.READY))
     await desk.deliver(desk.warning())
@@ -332,7 +342,7 @@ async def test_the_user_is_told_in_a_direct_message_when_the_bot_may_not_write_i
 async def test_a_channel_that_is_archived_later_leaves_the_direct_message():
     desk = await a_desk()
     await desk.deliver(desk.notice())
-    desk.slack.channels["C-course"].refuses = "is_archived"
+    desk.slack.channels["C0COURSE1"].refuses = "is_archived"
     await desk.deliver(desk.becomes(HubState.READY))
     assert desk.slack.messages[-1].channel == "D-U-jay"
     assert desk.thread().posted_in == "D-U-jay"
@@ -341,14 +351,14 @@ async def test_a_channel_that_is_archived_later_leaves_the_direct_message():
 async def test_a_warning_finds_its_way_when_the_channel_was_archived_and_the_hub_shows_nothing_new():
     desk = await a_desk()
     await desk.deliver(desk.notice())
-    desk.slack.channels["C-course"].refuses = "is_archived"
+    desk.slack.channels["C0COURSE1"].refuses = "is_archived"
     await desk.deliver(desk.warning())
     assert [(m.channel, m.title) for m in desk.slack.messages][-1] == ("D-U-jay", "\u26a0\ufe0f stopping-soon 3")
 
 
 async def test_nobody_can_be_told_when_there_is_neither_channel_nor_user():
     desk = await a_desk(a_thread(user=""))
-    desk.slack.channels["C-course"].refuses = "is_archived"
+    desk.slack.channels["C0COURSE1"].refuses = "is_archived"
     with pytest.raises(SlackRefused) as raised:
         await desk.sink.deliver(desk.warning(), "")
     assert raised.value.error == "is_archived"
@@ -356,26 +366,26 @@ async def test_nobody_can_be_told_when_there_is_neither_channel_nor_user():
 
 
 async def test_a_channel_in_the_specification_gets_a_conversation_of_its_own_once():
-    desk = await a_desk(hub=a_hub(spec=a_spec(notify=Notify(slack_channel="C-team"))))
+    desk = await a_desk(hub=a_hub(spec=a_spec(notify=Notify(slack_channel="C0TEAM123"))))
     desk.chat.threads.clear()
-    desk.slack.channel("C-team")
+    desk.slack.channel("C0TEAM123")
     await desk.deliver(desk.notice())
     await desk.deliver(desk.becomes(HubState.READY))
-    assert [(m.channel, m.title) for m in desk.slack.messages] == [("C-team", "\u2139\ufe0f physics is ready")]
+    assert [(m.channel, m.title) for m in desk.slack.messages] == [("C0TEAM123", "\u2139\ufe0f physics is ready")]
     assert list(desk.chat.threads) == [HUB_ID]
 
 
 async def test_another_channel_in_the_specification_gets_a_message_of_its_own():
-    desk = await a_desk(hub=a_hub(spec=a_spec(notify=Notify(slack_channel="C-course"))))
+    desk = await a_desk(hub=a_hub(spec=a_spec(notify=Notify(slack_channel="C0COURSE1"))))
     desk.chat.threads.clear()
-    desk.slack.channel("C-team")
+    desk.slack.channel("C0TEAM123")
     await desk.deliver(desk.notice())
-    desk.hubs.seed(replace(desk.hubs.only_hub(), spec=a_spec(notify=Notify(slack_channel="C-team"))))
+    desk.hubs.seed(replace(desk.hubs.only_hub(), spec=a_spec(notify=Notify(slack_channel="C0TEAM123"))))
     await desk.deliver(desk.notice())
     await desk.deliver(desk.becomes(HubState.READY))
     assert [(m.channel, m.title) for m in desk.slack.messages] == [
-        ("C-course", "\u2139\ufe0f physics is accepted"),
-        ("C-team", "\u2139\ufe0f physics is ready"),
+        ("C0COURSE1", "\u2139\ufe0f physics is accepted"),
+        ("C0TEAM123", "\u2139\ufe0f physics is ready"),
     ]
 
 
@@ -437,7 +447,7 @@ async def test_what_was_told_is_remembered_for_the_last_fifty():
 async def test_a_warning_is_no_reply_when_the_message_that_follows_was_deleted():
     desk = await a_desk()
     await desk.deliver(desk.notice())
-    desk.slack.channels["C-course"].messages.clear()
+    desk.slack.channels["C0COURSE1"].messages.clear()
     await desk.deliver(desk.warning())
     assert [(m.title, m.is_reply) for m in desk.slack.messages] == [("\u26a0\ufe0f stopping-soon 3", False)]
 

@@ -124,6 +124,27 @@ def test_every_name_that_azure_reserves_is_refused(user: str):
     assert names.admin_user(user) or names.is_reserved_admin(user)
 
 
+@pytest.mark.parametrize("channel", ["C0123456789", "G01AB23CD", "C024BE91L"])
+def test_a_slack_channel_is_named_by_its_id(channel: str):
+    assert parse({"notify": {"slackChannel": channel}}).spec.notify.slack_channel == channel
+
+
+NO_CHANNELS = (
+    "U2CERLKJA W012A3CDE D024BE91L #general general @everybody @jay C c0123456789 C0123456789,C0123456788 <!channel>"
+)
+
+
+@pytest.mark.parametrize("channel", [*NO_CHANNELS.split(), "", "C0123456789\n", "C" * 300, "\u0421024BE91L"])
+def test_nobody_has_the_bot_write_to_people_or_to_what_a_name_happens_to_mean(channel: str):
+    assert refused({"notify": {"slackChannel": channel}}) == {"/notify/slackChannel": "InvalidValue"}
+
+
+@pytest.mark.parametrize("name", ["", "https://hooks.example.org/x", "../x", "Physics", "*", "a" * 41, "webhook:x"])
+def test_a_teams_webhook_is_named_as_in_the_settings_and_never_by_its_address(name: str):
+    assert refused({"notify": {"teamsWebhook": name}}) == {"/notify/teamsWebhook": "InvalidValue"}
+    assert parse({"notify": {"teamsWebhook": "physics-1"}}).spec.notify.teams_webhook == "physics-1"
+
+
 @pytest.mark.parametrize("name", ["cowsay", "g++", "libstdc++6", "python3.12", "nodejs=18.19.1+dfsg-6ubuntu5", "7zip"])
 def test_good_apt_packages(name: str):
     assert names.apt_package(name) is None

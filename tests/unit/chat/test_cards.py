@@ -414,7 +414,8 @@ def test_the_way_to_link_has_the_code_and_a_line_to_send():
 def test_an_error_says_what_and_what_next():
     card = cards.error_card(UserError("HubQuotaExceeded", "You have 10 hubs.", fix="Delete one."))
     assert (card.title, card.lines, card.tone) == ("You have 10 hubs.", ("Delete one.",), Tone.WARNING)
-    assert cards.error_card(FatalError("RowTooNew", "It is newer.")).tone is Tone.BAD
+    bug = cards.error_card(FatalError("RowUnreadable", "A hub cannot be read: spec.size."))
+    assert (bug.tone, "spec" in bug.text) == (Tone.BAD, False)
     busy = cards.error_card(RetryableError("Busy", "Busy.", retry_after_s=2))
     assert busy.lines == ("Try again in 1 minute.",)
 

@@ -336,3 +336,41 @@ def test_text_beyond_the_limit_is_not_read():
 def test_what_is_shown_is_one_printable_line_and_cut():
     assert shown("a\n\tb\u202ec") == "a b c"
     assert shown("x" * 100) == "x" * 39 + "…"
+
+
+# ---- hostile texts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "create a" + " " * 3990 + "b",
+        "create a" + " \t\u00a0" * 1300 + "=b",
+        "=" * 4000,
+        "<" * 4000,
+        "<a|" * 1400,
+        "<at " * 1000,
+        "<p " * 1400,
+        "&" * 4000,
+        "&#" * 2000,
+        "&#" + "9" * 3998,
+        "\ufdfa" * 4000,  # one character that NFKC makes eighteen of
+        "a" + "\u0315\u0300" * 2000,  # combining marks that have to be sorted
+        "https://" * 500,
+        "-----BEGIN " * 360,
+        "create days=" + "mon-fri," * 500,
+        "create people=" + "9" * 3900,
+        "extend physics " + "0" * 3900,
+    ],
+    ids=range(17),
+)
+def test_no_text_takes_long_to_read(text: str):
+    from time import process_time
+
+    took = []
+    for _ in range(3):  # the best of three: a machine may be busy
+        begun = process_time()
+        shown(text)
+        parse(text)
+        took.append(process_time() - begun)
+    assert min(took) < 0.025
