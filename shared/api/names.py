@@ -53,7 +53,7 @@ def hub_name(text: str) -> str | None:
     return None
 
 
-SLACK_CHANNEL = re.compile(r"[CG][A-Z0-9]{6,30}")
+SLACK_CHANNEL = re.compile(r"[CG][A-Z0-9]{2,30}")
 """Slack's id of a channel (`C...`, an older private one `G...`). It posts to people (`U...`, `W...`, `D...`) and to
 names as well (https://docs.slack.dev/reference/methods/chat.postMessage#channels): whoever may make a hub must not make
 the bot write to people one by one, and a name is another channel's when that one is renamed."""
