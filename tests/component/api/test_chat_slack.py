@@ -285,8 +285,8 @@ async def test_who_is_linked_to_nobody_may_ask_for_help():
 
 
 @pytest.mark.parametrize("text", ["link", " LINK "])
-async def test_who_is_linked_may_link_again(chat: Chat, text: str):
-    assert (await chat.say(text)).json["text"] == "Link"
+async def test_who_is_linked_may_link_again_and_is_told_to_whom_they_are_linked_now(chat: Chat, text: str):
+    assert (await chat.say(text)).json["text"] == "Link jaydoe"
     assert len(chat.world.storage.chat.codes) == 1
 
 
