@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -401,7 +402,7 @@ async def test_no_name_reaches_storage_that_could_not_be_one(world: World, jay: 
 WITH_A_BOT = {"HUBLET_SLACK_BOT_TOKEN": "xoxb-1", "HUBLET_SLACK_SIGNING_SECRET": "s" * 32}
 
 
-async def steered_twice(world: World, second: Chat | None = None, **posted: str) -> tuple[str | None, str | None]:
+async def steered_twice(world: World, second: Chat | None = None, **posted: Any) -> tuple[str | None, str | None]:
     """The hub's conversation after a command, and after another one. `posted`: of the message that follows the hub."""
     first = Chat(world)
     hub = await there_is(world, a_ready_hub(owner="jaydoe"))
