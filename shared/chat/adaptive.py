@@ -153,7 +153,10 @@ def _actions(buttons: Sequence[Button], link: Callable[[Button], str | None]) ->
 def _not_here(card: Card, link: Callable[[Button], str | None]) -> Iterable[str]:
     """Where the admin login is, if this card may have no button for it: everybody in a channel could press that."""
     hubs = [button.hub_id for button in card.buttons if button.verb is Verb.LOGIN and not link(button)]
-    return (f"Its password is not for a channel; the API gives it: POST /api/hubs/{hub}/admin-password" for hub in hubs)
+    return (
+        f"The administrator's password is not for a channel; the API gives it: POST /api/hubs/{hub}/admin-password"
+        for hub in hubs
+    )
 
 
 def _is_web(url: str) -> bool:
