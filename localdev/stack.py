@@ -128,7 +128,7 @@ def chat_settings(facts: Mapping[str, str], port: int) -> dict[str, str]:
         "HUBLET_SLACK_API": facts["slackApi"],
         "HUBLET_TEAMS_SECURITY_TOKENS": facts["teamsSecurityToken"],
         "HUBLET_TEAMS_WEBHOOKS": f"local={facts['teamsWebhook']}",
-        "HUBLET_SINK_HOSTS": urlsplit(facts["chat"]).netloc,
+        "HUBLET_SINK_HOSTS": f"{urlsplit(facts['chat']).netloc},127.0.0.1,localhost",  # and web hooks of your own
         "HUBLET_PUBLIC_URL": f"http://127.0.0.1:{port}" if port else "",
     }
 

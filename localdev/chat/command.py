@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import ssl
 import sys
 import urllib.error
@@ -67,7 +68,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         chat = Chat(_session(args.state_dir / SESSION.name))
         for line in _ACTIONS[args.action](chat, args):
-            print(line)
+            print(line, flush=True)
+    except BrokenPipeError:  # `| head` has seen enough; nothing may be written at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except ChatFailed as error:
         print(f"dev: {error}", file=sys.stderr)
         return 1
@@ -95,13 +98,18 @@ def _show(chat: Chat, args: argparse.Namespace) -> Iterator[str]:
         webhook = name.partition(":")[2]
         for one in (webhook,) if webhook else (CONVERSATION, LOCAL):
             yield f"== teams {one}"
-            for told in chat.get(f"teams/{one}")["messages"]:
+            messages = chat.get(f"teams/{one}")["messages"]
+            if not messages:
+                yield "(nothing yet)"
+            for told in messages:
                 yield f"{told['at'][11:19]} {told['by']}" + "".join(f"  NOT SHOWN: {why}" for why in told["refused"])
                 yield from (f"    {line}" for line in teams_lines(told["message"]))
         return
     path = "slack/user" if name.startswith("U") else "slack/channels"
     shown = chat.get(f"{path}/{name}")
-    yield f"== {name} {shown.get('name', '')}".rstrip()
+    yield f"== {name} {'#' if shown.get('name') else ''}{shown.get('name', '')}".rstrip()
+    if not shown["messages"]:
+        yield "(nothing yet; ./dev chat show U1 shows what only U1 sees)" if name != "U1" else "(nothing yet)"
     for message in shown["messages"]:
         yield from _slack_message(message)
 
@@ -143,7 +151,11 @@ def _find(chat: Chat, args: argparse.Namespace) -> tuple[Json, Json]:
         for _, button in buttons(message["blocks"]):
             if args.button in (button.get("action_id"), button["text"]["text"]):
                 return message, dict(button)
-    raise ChatFailed(f"no message has a button {args.button!r}; ./dev chat show lists them")
+    found = [str(button.get("action_id")) for message in messages for _, button in buttons(message["blocks"])]
+    there_are = f"there are: {', '.join(dict.fromkeys(found))}" if found else "there is none yet"
+    raise ChatFailed(
+        f"no message has a button {args.button!r}; {there_are}. A hub has buttons when it is ready: ./dev chat show"
+    )
 
 
 def _slack_message(message: Json) -> Iterator[str]:

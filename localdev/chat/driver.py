@@ -119,7 +119,7 @@ class Driver:
     async def _mention(self, request: web.Request, wanted: Json) -> Json:
         user = str(wanted.get("user", "aaaaaaaa-0000-0000-0000-000000000001"))
         tenant, name = str(wanted.get("tenant", TENANT)), str(wanted.get("name", "Jay Doe"))
-        return await self._people.mention(_need(wanted, "text"), user, tenant, name)
+        return await self._people.mention(str(wanted.get("text", "")), user, tenant, name)
 
     async def _add_webhook(self, request: web.Request, wanted: Json) -> Json:
         return {"url": self._people.base + self._teams.add(_need(wanted, "name"))}

@@ -10,7 +10,9 @@ _EPILOG = """examples:
   ./dev chat slack "/hub list"
   ./dev chat slack "/hub create demo people=5 stop=19:00"
   ./dev chat show                          the channel's conversation
+  ./dev chat show U1                       what only you see: answers to your commands
   ./dev chat press snooze                  the newest button of that name
+  ./dev chat link alice --platform teams
   ./dev chat teams "status demo"
 
 It speaks to the pretended Slack and Teams of a running ./dev up; nothing leaves this machine."""
@@ -44,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="C1 (default), another Slack channel, a user such as U1 (what only they see), teams, teams:<webhook>",
     )
 
-    press = actions.add_parser("press", help="press a button")
+    press = actions.add_parser("press", help="press a button of a message in Slack; in Teams buttons are links to open")
     press.add_argument("button", help="its action_id, such as snooze, or its label")
     press.add_argument("--message", metavar="TS", help="of this message (default: the newest that has the button)")
     press.add_argument("--user", default="U1", help="who presses (default U1)")

@@ -35,7 +35,7 @@ class SlackCalls(Protocol):
 class HowToLink(Protocol):
     """`commands.how_to_link`."""
 
-    async def __call__(self, app: "App", user: "ChatUser", *, alone: bool) -> "Card": ...
+    async def __call__(self, app: "App", user: "ChatUser", *, alone: bool, owner: str = "") -> "Card": ...
 
 
 @dataclass(frozen=True, kw_only=True)

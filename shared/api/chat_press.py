@@ -22,7 +22,7 @@ from shared.api.chat_slack import EMPTY, response_url, user_of, verified
 from shared.api.http import Reply
 from shared.api.problems import Problem, json_bytes
 from shared.chat import links
-from shared.chat.actions import Outcome, Pressed
+from shared.chat.actions import NOT_YOURS, Outcome, Pressed
 from shared.chat.card import Button, Card, Tone, Verb
 from shared.errors import HubletError, RetryableError
 from shared.hubs.ports import ChatUser
@@ -180,7 +180,7 @@ async def _outcome(
     except (RetryableError, TimeoutError) as error:
         return _trouble(NOTHING_DONE if action.verb is Verb.LOGIN else NOT_KNOWN, error)
     except HubletError as error:
-        return Outcome(False, parts.error_card(error))
+        return Outcome(False, NOT_YOURS if error.code == "HubNotFound" else parts.error_card(error))
 
 
 async def login_card(app: "App", parts: Parts, principal: "Principal", hub_id: str) -> Card:

@@ -119,7 +119,8 @@ async def _run(
     words = request.text.casefold().split()
     alone = request.answered_alone
     if (words == ["link"] and alone) or (principal is None and words[:1] != ["help"]):  # a new link replaces the old
-        return ChatAnswer(await parts.how_to_link(app, request.user, alone=alone), principal)
+        owner = principal.owner if principal is not None else ""
+        return ChatAnswer(await parts.how_to_link(app, request.user, alone=alone, owner=owner), principal)
     if principal is not None:
         began.append(principal)
     asked = Asked(

@@ -25,6 +25,13 @@ KEEP_HOURS = 12.0
 
 _STALE = "StopMovedMeanwhile"
 
+NOT_YOURS = Card(
+    title="This button is not for you",
+    tone=Tone.WARNING,
+    lines=("The hub belongs to somebody else, or it is gone.",),
+)
+"""The same for both. Whoever presses reads the hub's name on the button's message; its id would tell them nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressed:
@@ -65,7 +72,7 @@ async def press(app: "App", pressed: Pressed) -> Outcome:
     except (RetryableError, ConcurrentUpdate, RowTooNew):
         raise
     except HubletError as error:
-        return Outcome(False, trouble.told(error))
+        return Outcome(False, NOT_YOURS if error.code == "HubNotFound" else trouble.told(error))
 
 
 async def _find(app: "App", pressed: Pressed) -> Hub:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared.chat.card import Button, Card, Fact, Stage, Tone
+from shared.chat.card import Button, Card, Fact, Stage, Tone, Verb
 
 MAX_BYTES = 28_000
 """Of a message with its envelope: Teams refuses what is larger than 28 KB
@@ -58,7 +58,7 @@ def adaptive_card(card: Card, link: Callable[[Button], str | None]) -> dict[str,
     the card says how much. A single text that is too long ends with `…`.
     """
     parts = _Parts(
-        lines=[_paragraph(line) for text in card.lines for line in _split(text)],
+        lines=[_paragraph(line) for text in (*card.lines, *_not_here(card, link)) for line in _split(text)],
         stages=[_stage(stage) for stage in card.stages],
         facts=[_fact(fact) for fact in card.facts],
         code=[_code(line) for text in card.code for line in _split(text)],
@@ -148,6 +148,15 @@ def _actions(buttons: Sequence[Button], link: Callable[[Button], str | None]) ->
             action["style"] = _PRESSES[button.style]
         actions.append(action)
     return actions[:MAX_BUTTONS]
+
+
+def _not_here(card: Card, link: Callable[[Button], str | None]) -> Iterable[str]:
+    """Where the admin login is, if this card may have no button for it: everybody in a channel could press that."""
+    hubs = [button.hub_id for button in card.buttons if button.verb is Verb.LOGIN and not link(button)]
+    return (
+        f"The administrator's password is not for a channel; the API gives it: POST /api/hubs/{hub}/admin-password"
+        for hub in hubs
+    )
 
 
 def _is_web(url: str) -> bool:

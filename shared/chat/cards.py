@@ -56,7 +56,7 @@ def hub_card(hub: Hub, rules: Rules, now: datetime) -> Card:
     return Card(
         title=f"{name_of(hub)}: {words.STATES[hub.state].lower()}",
         tone=_TONES[hub.state],
-        lines=(*_how_it_is(hub, now), *_conditions(hub)),
+        lines=(*_how_it_is(hub, now), *_who_gets_in(hub), *_conditions(hub)),
         facts=_facts(hub, rules, now),
         stages=_stages(hub, now),
         code=_what_to_send(hub),
@@ -65,10 +65,12 @@ def hub_card(hub: Hub, rules: Rules, now: datetime) -> Card:
     )
 
 
-def accepted_card(hub: Hub, rules: Rules, now: datetime, *, chosen: str = "") -> Card:
-    """The answer to `create`. `chosen`: why the hub has this size, when it was chosen for so many people."""
+def accepted_card(hub: Hub, rules: Rules, now: datetime, *, chosen: str = "", followed: str = "") -> Card:
+    """The answer to `create`. `chosen`: why the hub has this size, when it was chosen for so many people. `followed`:
+    what is told by itself."""
     left = words.duration(progress_of(hub, now)["etaSeconds"] or 0)
-    lines = (chosen, f"It takes about {left}. This shows how far it is, and then its address:")
+    told = f"It takes about {left}. {followed}".rstrip()
+    lines = (chosen, told, "This shows how far it is, and then its address:")
     return Card(
         title=f"{name_of(hub)}: {words.STATES[hub.state].lower()}",
         lines=tuple(line for line in lines if line),
@@ -97,6 +99,19 @@ def _how_it_is(hub: Hub, now: datetime) -> tuple[str, ...]:
     left_words = words.duration(left)
     about = left_words if left_words.startswith("less") else f"about {left_words}"
     return (message, f"{percent} % done, {about} left." if percent else f"{about.capitalize()} left.")
+
+
+def _who_gets_in(hub: Hub) -> tuple[str, ...]:
+    """TLJH lets in whom an administrator has added, with the password that is typed first:
+    https://tljh.jupyter.org/en/latest/howto/auth/firstuse.html"""
+    if hub.state is not HubState.READY:
+        return ()
+    admin, count = _line(hub.spec.admin_user, 60), len(hub.spec.users)
+    people = "1 person" if count == 1 else f"{count} people"
+    already = f"{people} can sign in; each chooses a password the first time. To let more in" if count else ""
+    added = "" if count else " Each chooses a password the first time."
+    how = f"sign in as {admin}, then: File, Hub Control Panel, Admin, Add Users."
+    return (f"{already or 'To let people in'}, {how}{added}",)
 
 
 def _conditions(hub: Hub) -> tuple[str, ...]:
@@ -455,7 +470,7 @@ def _cost_of_one(hub: Hub, now: datetime) -> Card:
         lines=(*lines, "Azure's retail prices, before any discount."),
         facts=(
             Fact("This month", _money(one["thisMonth"])),
-            Fact("Now", _rate(one)),
+            Fact("Now", _rate(one).removesuffix(" now")),
             Fact("A month if it is left on", _money(one["perMonthIfLeftOn"])),
             Fact("A month while it is stopped", _money(one["perMonthStopped"])),
         ),
@@ -479,7 +494,7 @@ def help_card(said: str = "", *, try_this: str = "", about: Order | None = None)
     if said:
         try_this = _line(try_this, 200)
         meant = f"Did you mean {try_this}?" if try_this else "These are the commands:"
-        code = (try_this, USAGES[Order.HELP].example) if try_this else _examples()
+        code = (try_this, str(Order.HELP)) if try_this else _examples()
         return Card(title=_line(said, 200) or "That was not understood.", tone=Tone.WARNING, lines=(meant,), code=code)
     if about is not None:
         usage = USAGES[about]
@@ -516,13 +531,19 @@ def _examples() -> tuple[str, ...]:
     return tuple(usage.example for usage in USAGES.values())
 
 
-def link_card(code: str, minutes: int, api: str) -> Card:
-    """How to link this chat account to an owner: the one-time code, and the line to send."""
+def link_card(user: ChatUser, code: str, minutes: int, api: str, *, owner: str = "") -> Card:
+    """How to link this chat account to an owner: the one-time code, and the line to send; the account's ids for an
+    administrator, who must not send the code: that would link it to the administrator's own hubs. `owner`: to whom it
+    is linked now."""
+    now = f"is linked to {_line(owner, 80)}" if owner else "is not linked to an owner of hubs yet"
+    first = "To link it to somebody else, send" if owner else "Send"
     return Card(
-        title="This chat account is not linked to an owner of hubs yet",
+        title=f"This chat account {now}",
         lines=(
-            f"Within {minutes} minutes, send this with your API token. Or ask whoever runs this service to link you.",
+            f"{first} this with the API token of the hubs' owner, within {minutes} minutes.",
             "The code is for you alone: who sends it decides whose hubs this chat account steers.",
+            f"Without a token, ask whoever runs this service to link the {user.platform} user {user.user} of team "
+            f"{user.team}.",
         ),
         code=(_link_line(api, json.dumps({"code": code})),),
     )

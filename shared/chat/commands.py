@@ -45,13 +45,13 @@ async def run(app: "App", prices: "PriceMemo", asked: Asked) -> Card:
     return _as_typed(await _answer(app, prices, asked), asked.user.platform)
 
 
-async def how_to_link(app: "App", user: ChatUser, *, alone: bool) -> Card:
+async def how_to_link(app: "App", user: ChatUser, *, alone: bool, owner: str = "") -> Card:
     """With a fresh code when nobody else reads it: whoever sends a code decides whose hubs the account steers. Else an
-    administrator links the account by its ids, which are no secret."""
+    administrator links the account by its ids, which are no secret. `owner`: to whom it is linked now."""
     if not alone:
         return cards.ask_admin_card(user, app.settings.links_to)
-    code = await links.new_code(app, user)
-    return cards.link_card(code, int(links.CODE_LIFE.total_seconds() // 60), app.settings.links_to)
+    code, minutes = await links.new_code(app, user), int(links.CODE_LIFE.total_seconds() // 60)
+    return cards.link_card(user, code, minutes, app.settings.links_to, owner=owner)
 
 
 async def _answer(app: "App", prices: "PriceMemo", asked: Asked) -> Card:
@@ -182,7 +182,7 @@ async def _delete(app: "App", asked: Asked, principal: Principal, command: Comma
     card = Card(
         title=f"Delete {name}?",
         tone=Tone.WARNING,
-        lines=(cards.DELETE_QUESTION, *((f"It has cost: {cost}.",) if cost else ())),
+        lines=(cards.DELETE_QUESTION, *((f"Its cost: {cost}.",) if cost else ())),
     )
     if asked.confirm_by == "button":
         button = Button(
@@ -230,7 +230,14 @@ async def _create(app: "App", prices: "PriceMemo", asked: Asked, principal: Prin
     if parsed.choice is not None and parsed.choice.size is not None:
         chosen = f"{parsed.choice.size} is the smallest machine that fits {parsed.spec.people} people."
     rules = Rules.of(app.settings)
-    return cards.accepted_card(hub, rules, now, chosen=chosen)
+    return cards.accepted_card(hub, rules, now, chosen=chosen, followed=_followed(app.settings, asked.user.platform))
+
+
+def _followed(settings: "Settings", platform: str) -> str:
+    """What is told here by itself of a hub that was just made."""
+    if platform == "teams":
+        return "This channel is told when it is ready." if settings.teams_webhooks else ""
+    return "A message here follows it until it is ready." if settings.slack_bot_token else ""
 
 
 def document_of(command: Command, settings: "Settings", platform: str) -> tuple[dict[str, Any], list[str]]:

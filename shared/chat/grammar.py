@@ -100,6 +100,7 @@ _ALIASES: Mapping[str, Order] = MappingProxyType(
         "hubs": Order.LIST,
         "show": Order.STATUS,
         "info": Order.STATUS,
+        "stat": Order.STATUS,  # which is nearer to `start` by its letters
         "reboot": Order.RESTART,
         "snooze": Order.EXTEND,
         "remove": Order.DELETE,
@@ -340,9 +341,11 @@ def _create(rest: Sequence[str]) -> Command:
     name: str | None = None
     options: dict[str, str | int | tuple[str, ...]] = {}
     wrong: list[str] = []
+    typed: set[str] = set()
     after_days = False
     for word in rest:
         key, value = _option(word)
+        typed |= {key} if key is not None else set()
         if key is None:
             if after_days and (days := _days(word)) is not None:  # `days=mon, wed, fri`
                 known = options.get("days", ())
@@ -367,9 +370,9 @@ def _create(rest: Sequence[str]) -> Command:
                 wrong.append(f"'{shown(value)}' is no value for {key}: write it as in {OPTIONS[key][0]}.")
             else:
                 options[key] = read
-    if "zone" in options and not options.keys() & {"start", "stop", "until"}:
+    if "zone" in options and not typed & {"start", "stop", "until"}:
         wrong.append("zone says nothing without start, stop or until.")
-    if "days" in options and not options.keys() & {"start", "stop"}:
+    if "days" in options and not typed & {"start", "stop"}:
         wrong.append("days say nothing without start or stop.")
         del options["days"]
     return Command(order=Order.CREATE, name=name, options=options, wrong=tuple(wrong))

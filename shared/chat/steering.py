@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shared.errors import FatalError
 from shared.hubs import steer
 from shared.hubs.commands import IdempotencyRequest, not_found
 from shared.hubs.model import Hub, Principal
@@ -58,7 +59,7 @@ async def ask(app: "App", hub: Hub, verb: Verb, order: Order, *, check: Check | 
         if check is not None:
             check(present)
 
-    thread = None if order.thread is None else await app.chat.create_thread(order.thread)
+    thread = None if order.thread is None else await _conversation(app, hub, order.thread)
     request = steer.Request(
         principal=order.principal,
         request_id=order.request_id,
@@ -71,3 +72,24 @@ async def ask(app: "App", hub: Hub, verb: Verb, order: Order, *, check: Check | 
     # whatever is changed is a new generation or, for the next stop, a change of the hub's life
     changed = answered.replayed or (after.generation, after.life) != (before.generation, before.life)
     return Steered(hub=after, changed=changed, replayed=answered.replayed)
+
+
+async def _conversation(app: "App", hub: Hub, typed: Thread) -> Thread:
+    """Where the hub is talked about from now on. In a place in which a message follows it already, that one stays:
+    another one would leave it behind, saying for ever what is no longer true. Without a bot token there is no such
+    message, and each command brings a response URL of its own."""
+    if typed.platform == "slack" and app.settings.slack_bot_token and hub.thread is not None:
+        try:
+            kept = await app.chat.thread(hub.thread)
+        except FatalError:  # of a newer release, or broken: another one is made
+            kept = None
+        if kept is not None and _same_place(kept, typed):
+            return kept
+    return await app.chat.create_thread(typed)
+
+
+def _same_place(kept: Thread, typed: Thread) -> bool:
+    """Where a message had to go to one person, it is that person's own."""
+    if (kept.platform, kept.team, kept.channel) != (typed.platform, typed.team, typed.channel):
+        return False
+    return kept.user == typed.user or kept.posted_in == kept.channel

@@ -333,9 +333,10 @@ async def _change(app: "App", hub: Hub, request: Request, apply: Apply) -> Answe
             await request.check(hub)
         visit = Visit(app, hub, actor=request.principal.actor)
         changed = await apply(visit)
-        if changed and request.thread is not None:
-            visit.update(thread=request.thread)
-            visit.progress(f"{visit.actor} asked for it.")
+        if changed:
+            if request.thread is not None:
+                visit.update(thread=request.thread)
+            visit.progress(f"{visit.actor} asked for it.")  # also of a moved stop: who follows the hub reads when
         if not changed and request.idempotency is None:
             return Answered(hub, await _operation(app, hub))
         if request.idempotency is not None:

@@ -9,7 +9,7 @@ from shared.errors import RetryableError
 from shared.hubs import commands, steer
 from shared.hubs.model import HubSpec, Notify
 from shared.hubs.states import HubState
-from tests.support.builders import a_spec
+from tests.support.builders import a_schedule, a_spec
 from tests.support.tape import Crash
 from tests.support.world import OWNER, CrashPlan, World
 
@@ -125,6 +125,17 @@ async def test_a_command_in_a_chat_moves_the_hub_into_that_conversation():
     await world.run_to_rest(HubState.STOPPED)
     await world.run(limit_s=30)
     assert told(world)[0] == f"{OWNER.owner} asked for it."
+
+
+async def test_who_follows_a_hub_hears_that_its_next_stop_was_moved():
+    world = World()
+    await asked(world, thread=THREAD, spec=a_spec(schedule=a_schedule()))
+    await world.run_to_rest(HubState.READY)
+    await world.run(lambda: not world.storage.outbox.rows, limit_s=60)
+    world.told.notices.clear()
+    await steer.extend_hub(world.app, world.hub, world.asking(), 1.0)
+    await world.run(limit_s=30)
+    assert told(world) == [f"{OWNER.owner} asked for it."]
 
 
 async def test_a_command_by_the_api_leaves_the_conversation_as_it_is():

@@ -1,6 +1,7 @@
 """What docs/chat.md and docs/webhooks.md say is so."""
 
 import json
+import os
 import re
 import subprocess
 from dataclasses import fields
@@ -87,7 +88,24 @@ def test_every_curl_line_is_a_route_of_ours(page: str, least: int):
 
 def test_the_bodies_of_links_are_a_code_or_a_whole_link():
     bodies = [set(body) for _, path, body in curls(CHAT) if path == "chat/links" and body]
-    assert bodies == [{"code"}, {"platform", "team", "user", "owner"}]
+    whole = {"platform", "team", "user", "owner"}
+    assert bodies == [{"code"}, whole, whole]
+
+
+@pytest.mark.parametrize("page", BOTH)
+def test_what_is_asked_for_in_a_shell_is_asked_for_in_zsh_too(page: str):
+    """There `read -p` reads from a coprocess: macOS' own shell would ask nobody."""
+    assert not re.search(r"\bread -[a-z]*p", BOTH[page])
+
+
+def test_the_sed_line_fills_the_host_into_the_whole_manifest():
+    [script] = [one for one in blocks(CHAT, "sh") if one.startswith("sed ")]
+    environment = {"HOST": "func-hublet-abc123.azurewebsites.net", "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=DOCS.parent, env=environment, text=True, capture_output=True, check=True
+    )
+    assert "put-your-host-here" not in done.stdout.replace(r"put-your-host-here\.invalid", "")
+    assert done.stdout.count("https://func-hublet-abc123.azurewebsites.net/api/chat/slack/") == 2
 
 
 def test_the_table_of_commands_is_the_grammars():

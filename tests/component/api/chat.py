@@ -92,10 +92,10 @@ class Doubles:
         self.asked.append(asked)
         return await self.run(asked) if self.run else self.card
 
-    async def _how_to_link(self, app: App, user: ChatUser, *, alone: bool) -> Card:
+    async def _how_to_link(self, app: App, user: ChatUser, *, alone: bool, owner: str = "") -> Card:
         if not alone:
             return Card(title="Ask an admin", code=(user.id, app.settings.links_to))
-        return Card(title="Link", code=(await new_code(app, user), app.settings.links_to))
+        return Card(title=f"Link {owner}".rstrip(), code=(await new_code(app, user), app.settings.links_to))
 
     async def _press(self, app: App, pressed: Pressed) -> Outcome:
         self.pressed.append(pressed)

@@ -285,8 +285,8 @@ async def test_who_is_linked_to_nobody_may_ask_for_help():
 
 
 @pytest.mark.parametrize("text", ["link", " LINK "])
-async def test_who_is_linked_may_link_again(chat: Chat, text: str):
-    assert (await chat.say(text)).json["text"] == "Link"
+async def test_who_is_linked_may_link_again_and_is_told_to_whom_they_are_linked_now(chat: Chat, text: str):
+    assert (await chat.say(text)).json["text"] == "Link jaydoe"
     assert len(chat.world.storage.chat.codes) == 1
 
 
@@ -492,11 +492,11 @@ async def test_a_press_that_takes_too_long_is_not_known_to_be_done(chat: Chat):
 
 async def test_a_refused_press_is_told_to_the_presser(chat: Chat):
     async def refuses(_: object) -> Outcome:
-        raise UserError("HubNotFound", "There is no such hub.")
+        raise UserError("HubHasExpired", "Its end date has come.")
 
     chat.does.press = refuses
     await chat.press()
-    assert chat.told[0][1]["text"] == "Error HubNotFound There is no such hub."
+    assert chat.told[0][1]["text"] == "Error HubHasExpired Its end date has come."
 
 
 # ------------------------------------------------------------------ telling when the address takes no more
@@ -603,7 +603,7 @@ async def test_somebody_elses_hub_has_no_login_and_looks_like_none(chat: Chat, o
         await a_hub_of(chat, owner)
     await chat.press(a_button("login"))
     assert chat.does.signed == []
-    assert chat.told[0][1]["text"].startswith("Error HubNotFound")
+    assert chat.told[0][1]["text"].startswith("This button is not for you")
 
 
 async def test_a_login_pressed_by_nobody_here_is_no_login():

@@ -67,9 +67,12 @@ def fresh_key() -> str:
 class Chat:
     """One person, at one place."""
 
-    def __init__(self, world: World, principal: Principal | None = JAY, platform: str = "slack") -> None:
+    def __init__(
+        self, world: World, principal: Principal | None = JAY, platform: str = "slack", *, channel: str = "C1"
+    ) -> None:
         self.world, self.principal, self.prices = world, principal, PriceMemo()
         name = principal.owner if principal else "stranger"
+        self.channel = channel
         self.user = ChatUser(platform, "T1", f"U-{name}")
         self.confirm_by = "button" if platform == "slack" else "text"
 
@@ -80,7 +83,7 @@ class Chat:
             id=f"thread-{key[:8]}",
             platform=self.user.platform,
             team="T1",
-            channel="C1",
+            channel=self.channel,
             user=self.user.user,
             created_at=self.world.clock.now(),
         )

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,20 @@ async def test_create_makes_the_hub_and_says_what_it_is(world: World, jay: Chat)
     assert "fits 12 people" in card.lines[0]
     assert "19:00 (Europe/Berlin)" in words(card)
     assert card.code == ("/hub status physics",)
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "said"),
+    [
+        ({"HUBLET_SLACK_BOT_TOKEN": "xoxb-1"}, "slack", "A message here follows it until it is ready."),
+        ({}, "slack", ""),
+        ({"HUBLET_TEAMS_WEBHOOKS": "hubs=https://example.org/a"}, "teams", "This channel is told when it is ready."),
+        ({}, "teams", ""),
+    ],
+)
+async def test_create_says_what_will_be_told_by_itself(environment: dict[str, str], platform: str, said: str):
+    card = await Chat(settings_world(**environment), platform=platform).says("create physics")
+    assert card.lines[0] == f"It takes about 10 minutes. {said}".rstrip()
 
 
 async def test_the_conversation_is_stored_before_the_hub_that_names_it(world: World, jay: Chat):
@@ -379,6 +394,51 @@ async def test_no_name_reaches_storage_that_could_not_be_one(world: World, jay: 
         world.storage.tape.fail(port, AssertionError(f"{port} was asked for it"))
     card = await jay.says(f"status {name}")
     assert "There is no hub" in card.title or "is no command" in card.title or "not right" in card.title
+
+
+# ---- the conversation
+
+
+WITH_A_BOT = {"HUBLET_SLACK_BOT_TOKEN": "xoxb-1", "HUBLET_SLACK_SIGNING_SECRET": "s" * 32}
+
+
+async def steered_twice(world: World, second: Chat | None = None, **posted: Any) -> tuple[str | None, str | None]:
+    """The hub's conversation after a command, and after another one. `posted`: of the message that follows the hub."""
+    first = Chat(world)
+    hub = await there_is(world, a_ready_hub(owner="jaydoe"))
+    await first.says("stop physics")
+    before = present(world, hub).thread
+    threads = world.storage.chat.threads
+    threads[str(before)] = replace(threads[str(before)], **posted)
+    await (second or first).says("start physics")
+    return before, present(world, hub).thread
+
+
+async def test_a_second_command_in_the_same_place_keeps_the_message_that_follows_the_hub():
+    before, after = await steered_twice(settings_world(**WITH_A_BOT))
+    assert before is not None and after == before
+
+
+async def test_a_command_in_another_channel_moves_the_conversation_there():
+    world = settings_world(**WITH_A_BOT)
+    before, after = await steered_twice(world, Chat(world, channel="C2"))
+    assert before != after
+
+
+async def test_without_a_bot_token_each_command_has_a_response_url_of_its_own(world: World):
+    before, after = await steered_twice(world)
+    assert before != after
+
+
+@pytest.mark.parametrize(("posted_in", "same"), [("C1", True), ("D1", False)])
+async def test_another_person_goes_on_with_a_message_in_the_channel_but_not_with_a_direct_one(
+    posted_in: str, same: bool
+):
+    world = settings_world(**WITH_A_BOT)
+    other = Chat(world)
+    other.user = ChatUser("slack", "T1", "U-colleague")
+    before, after = await steered_twice(world, other, posted_in=posted_in, posted="1.2")
+    assert (before == after) is same
 
 
 # ---- people who are nobody here

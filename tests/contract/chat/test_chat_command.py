@@ -99,7 +99,18 @@ async def test_press_takes_the_newest_button_by_name_or_label(chat: Chat, dev: D
     [pressed] = [got for got in chat.got if got.path.endswith("/interaction")]
     newest = (await chat.messages("slack/channels/C1"))[-1]["ts"]
     assert newest.encode() in pressed.body
-    assert "no message has a button" in await dev("press", "start", code=1)
+    assert "no message has a button 'start'; there are: stop." in await dev("press", "start", code=1)
+
+
+async def test_a_place_where_nothing_was_said_is_told_from_a_message(dev: Dev) -> None:
+    assert "(nothing yet" in await dev("show")
+    assert (await dev("show", "teams")).count("(nothing yet)") == 2
+    assert "there is none yet" in await dev("press", "login", code=1)
+
+
+async def test_a_mention_with_nothing_behind_it_can_be_typed(chat: Chat, dev: Dev) -> None:
+    chat.app = lambda _: web.json_response(TEAMS)
+    assert "demo is ready" in await dev("teams", "")
 
 
 async def test_teams_prints_the_card_and_show_prints_the_conversation(chat: Chat, dev: Dev) -> None:

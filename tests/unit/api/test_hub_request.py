@@ -124,7 +124,7 @@ def test_every_name_that_azure_reserves_is_refused(user: str):
     assert names.admin_user(user) or names.is_reserved_admin(user)
 
 
-@pytest.mark.parametrize("channel", ["C0123456789", "G01AB23CD", "C024BE91L"])
+@pytest.mark.parametrize("channel", ["C0123456789", "G01AB23CD", "C024BE91L", "C123"])
 def test_a_slack_channel_is_named_by_its_id(channel: str):
     assert parse({"notify": {"slackChannel": channel}}).spec.notify.slack_channel == channel
 

@@ -47,6 +47,14 @@ def visible(text: str) -> str:
     return text.replace("\u2060", "")
 
 
+def test_who_may_not_press_admin_login_in_a_channel_reads_where_the_password_is() -> None:
+    button = Button(label="Admin login", verb=Verb.LOGIN, hub_id="physics-ab2cd3")
+    card = Card(title="physics: ready", buttons=(button,))
+    said = "POST /api/hubs/physics-ab2cd3/admin-password"
+    assert any(said in text for text in texts(adaptive_card(card, nowhere)))
+    assert not any(said in text for text in texts(adaptive_card(card, to_page)))
+
+
 def test_a_card_as_teams_gets_it() -> None:
     card = Card(
         title="physics is being made",

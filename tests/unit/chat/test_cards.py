@@ -81,6 +81,24 @@ def test_a_ready_hub_shows_address_stop_cost_and_three_buttons():
     assert card.stages == ()
 
 
+def test_a_ready_hub_says_how_people_get_in():
+    card = cards.hub_card(scheduled(), RULES, NOW)
+    assert "To let people in, sign in as jaydoe" in card.text
+    assert "chooses a password" in card.text
+
+
+def test_a_hub_with_people_says_that_they_can_sign_in():
+    hub = a_ready_hub(spec=a_spec(users=("ana", "ben")))
+    card = cards.hub_card(hub, RULES, NOW)
+    assert card.lines[1].startswith("2 people can sign in; each chooses a password the first time.")
+    assert "To let more in, sign in as jaydoe" in card.text
+
+
+@pytest.mark.parametrize("state", set(HubState) - {HubState.READY})
+def test_a_hub_that_nobody_can_reach_says_nothing_of_signing_in(state: HubState):
+    assert "sign in as" not in cards.hub_card(a_hub(state=state), RULES, NOW).text
+
+
 def test_a_stop_on_another_day_says_the_day_in_the_schedules_zone():
     plan = Schedule(time_zone="Asia/Tokyo", stop="07:00", days=("tue",))
     card = cards.hub_card(a_ready_hub(spec=a_spec(schedule=plan)), RULES, NOW)
@@ -400,15 +418,24 @@ def test_help_about_create_lists_its_options():
 def test_what_was_not_understood_is_said_with_what_may_have_been_meant():
     card = cards.misread_card(Misread("'lst' is no command.", "list"))
     assert (card.title, card.lines, card.code[0]) == ("'lst' is no command.", ("Did you mean list?",), "list")
+    assert card.code[1:] == ("help",)
     assert len(cards.misread_card(Misread("'xyzzy' is no command.")).code) == len(Order)
 
 
 def test_the_way_to_link_has_the_code_and_a_line_to_send():
-    card = cards.link_card("AB12CD34EF", 15, "https://hublet.example.org")
+    card = cards.link_card(ChatUser("slack", "T1", "U1"), "AB12CD34EF", 15, "https://hublet.example.org")
     assert card.private
     assert "15 minutes" in card.lines[0]
+    assert "not linked" in card.title
+    assert "the slack user U1 of team T1" in card.text  # for an administrator, whose token must not come with the code
     assert "https://hublet.example.org/api/chat/links" in card.code[0]
     assert '{"code": "AB12CD34EF"}' in card.code[0]
+
+
+def test_who_is_linked_already_reads_to_whom_and_how_to_change_it():
+    card = cards.link_card(ChatUser("slack", "T1", "U1"), "AB12CD34EF", 15, "", owner="jaydoe")
+    assert card.title == "This chat account is linked to jaydoe"
+    assert card.lines[0].startswith("To link it to somebody else, send this")
 
 
 def test_an_error_says_what_and_what_next():

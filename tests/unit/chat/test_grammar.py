@@ -263,7 +263,8 @@ def test_all_mistakes_of_a_create_are_told_at_once():
     )
     for part in ("'lab'", "'peopel'. Did you mean people?", "'many'", "'late'", "'xx'", "'soon'", "'color'", "'x'"):
         assert part in told
-    assert "zone says nothing" in told
+    assert "zone says nothing" not in told  # an hour was named, if not well
+    assert "zone says nothing" in wrong("create physics zone=UTC")[0]
 
 
 def test_an_option_that_is_there_twice_is_not_guessed():
@@ -276,6 +277,15 @@ def test_an_option_without_value():
 
 def test_days_alone_are_a_mistake():
     assert "days say nothing" in wrong("create days=mon-fri")[0]
+
+
+def test_a_zone_and_days_of_an_hour_that_cannot_be_read_are_no_mistakes_of_their_own():
+    (only,) = wrong("create stop=25:99 zone=Europe/Berlin days=mon-fri")
+    assert only.startswith("'25:99' is no value for stop")
+
+
+def test_the_beginning_of_status_is_not_taken_for_start():
+    assert parse("stat physics") == parse("status physics")
 
 
 # ---- whatever is typed
