@@ -21,6 +21,7 @@ class Target:
 
 
 _STATES, _RETRY, _SCHEDULER, _CLASSES, _OUTBOX = "state-machine", "retry", "scheduler", "classification", "outbox"
+_TRUST = "trust"
 
 _AGENDA = ("tests/unit/test_agenda.py", "tests/unit/test_agenda_weeks.py")
 
@@ -55,6 +56,17 @@ TARGETS: tuple[Target, ...] = (
         "shared/hubs/notify.py",
         ("tests/component/test_notify.py", "tests/component/test_notify_trouble.py"),
     ),
+    Target("deliveries", _OUTBOX, "shared/hubs/deliveries.py", ("tests/unit/test_deliveries.py",)),
+    Target("signatures", _TRUST, "shared/chat/signatures.py", ("tests/unit/chat/test_signatures.py",)),
+    Target("action_links", _TRUST, "shared/chat/action_links.py", ("tests/unit/chat/test_action_links.py",)),
+    Target("confirm", _TRUST, "shared/chat/confirm.py", ("tests/unit/chat/test_confirm.py",)),
+    Target(
+        "standard_webhooks",
+        _TRUST,
+        "shared/adapters/notify/standard_webhooks.py",
+        ("tests/unit/sinks/test_standard_webhooks.py",),
+    ),
+    Target("addresses", _TRUST, "shared/adapters/addresses.py", ("tests/unit/sinks/test_addresses.py",)),
 )
 
 NAMES = (*dict.fromkeys(target.group for target in TARGETS), *(target.name for target in TARGETS))

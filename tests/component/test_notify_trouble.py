@@ -14,9 +14,11 @@ from shared.hubs.deliveries import RETRY_AFTER_S
 from shared.hubs.model import Notice
 from shared.hubs.notify import deliver, redeliver
 from shared.hubs.ports import Delivery, NoticeRef, Pending
+from shared.hubs.visit import NOTICE_DELAY_S
 from tests.component.test_notify import NOT_NOW, Deployment, watched
 from tests.support.builders import HUB_ID, OWNER, a_notice
 from tests.support.fake_sink import FakeSink
+from tests.support.fake_storage import FakeOutbox
 from tests.support.tape import Crash
 from tests.support.world import CrashPlan
 
@@ -224,6 +226,7 @@ async def test_a_giving_up_that_could_not_be_noted_is_done_again_and_holds_up_no
     here.sinks[0].tape.fail("sink.gave_up", STORAGE_DOWN)
     await deliver(here.app, here.ref)
     assert here.pauses == [1800.0]
+    assert here.states["webhook:a"].code == "SinkGone"
     assert here.states["webhook:b"].next_at is None
     await here.work()
     assert here.sinks[0].given_up == [("a", ID, "SinkGone")]
@@ -259,6 +262,14 @@ async def test_even_giving_up_ends_when_it_meets_trouble_for_days(caplog: pytest
     assert len(logged(caplog, "notice_let_go")) == 1
 
 
+@pytest.mark.parametrize(("sooner", "left"), [(timedelta(microseconds=1), 1), (timedelta(), 0)])
+async def test_giving_up_that_cannot_be_noted_is_over_at_six_days(sooner: timedelta, left: int):
+    here = await a_deployment(Broken())
+    here.clock.advance_to(a_notice().at + deliveries.LET_GO_AFTER - sooner)
+    await deliver(here.app, here.ref)
+    assert len(here.storage.outbox.rows) == left
+
+
 async def test_a_notice_whose_row_cannot_be_read_is_never_given_up():
     """Its age is not known; a message a day old is older than any pause."""
     here = await a_deployment()
@@ -279,6 +290,74 @@ async def test_a_row_that_cannot_be_read_is_looked_at_ever_more_seldom_and_after
     here = await a_deployment()
     here.storage.tape.fail("outbox.get", STORAGE_DOWN)
     here.clock.advance(age_s)
+    await deliver(here.app, here.ref)
+    assert here.pauses == again
+
+
+async def test_storage_may_wish_for_a_longer_pause():
+    here = await a_deployment()
+    here.storage.tape.fail("outbox.get", RetryableError("StorageBusy", "Busy.", retry_after_s=90))
+    await deliver(here.app, here.ref)
+    assert here.pauses == [90.0]
+
+
+async def all_done(here: Deployment) -> None:
+    """A row that says so, and is still there: its worker died before it removed it."""
+    (pending,) = here.storage.outbox.rows.values()
+    await here.storage.outbox.save(replace(pending, deliveries={"fake": Delivery(next_at=None)}))
+
+
+async def test_a_row_that_is_done_with_and_cannot_be_removed_is_removed_later():
+    here = await a_deployment()
+    await all_done(here)
+    here.storage.tape.fail("outbox.done", STORAGE_DOWN, times=2)
+    await deliver(here.app, here.ref)
+    assert here.pauses == [5.0]
+    await here.work()
+    assert here.storage.outbox.rows == {}
+    assert here.told == [[]]
+
+
+async def test_a_row_that_is_done_with_and_was_put_in_again_meanwhile_is_left_to_whoever_did():
+    here = await a_deployment()
+    await all_done(here)
+    here.storage.tape.fail("outbox.done", ConcurrentUpdate("Notice"))
+    await deliver(here.app, here.ref)
+    assert len(here.storage.outbox.rows) == 1
+    assert here.pauses == []
+
+
+async def test_without_a_sink_a_notice_leaves_the_outbox():
+    here = await a_deployment()
+    here.app = here.app_with(())
+    await deliver(here.app, here.ref)
+    assert here.storage.outbox.rows == {}
+    assert here.pauses == []
+
+
+class Choosing(FakeSink):
+    """A notice is for the target that it names."""
+
+    async def targets(self, notice: Notice) -> list[str]:
+        return [notice.message]
+
+
+async def test_a_sink_is_asked_whom_this_very_notice_is_for():
+    sink = Choosing()
+    here = Deployment(sink)
+    await here.store(a_notice(message="somebody"))
+    await deliver(here.app, here.ref)
+    assert sink.told == [("somebody", ID)]
+
+
+@pytest.mark.parametrize(("early_s", "again"), [(60.0, [60.0]), (61.0, [])])
+async def test_a_message_up_to_a_minute_early_waits_and_one_that_is_earlier_is_a_copy(
+    early_s: float, again: list[float]
+):
+    here = await a_deployment()
+    (pending,) = here.storage.outbox.rows.values()
+    later = here.clock.now() + timedelta(seconds=early_s)
+    await here.storage.outbox.save(replace(pending, deliveries={"fake": Delivery(next_at=later)}))
     await deliver(here.app, here.ref)
     assert here.pauses == again
 
@@ -615,8 +694,37 @@ async def test_a_redelivery_in_the_middle_of_a_visit_is_not_lost_and_nobody_else
 async def test_a_row_that_changes_all_the_time_is_busy():
     here = await a_deployment()
     here.storage.tape.fail("outbox.save", ConcurrentUpdate("Notice"), times=100)
-    with pytest.raises(RetryableError, match="Busy"):
+    with pytest.raises(RetryableError, match="Busy") as caught:
         await redeliver(here.app, a_notice(), "fake")
+    assert caught.value.retry_after_s == 5
+    assert here.storage.tape.count("outbox.save") == 0
+    here.storage.tape.forgive("outbox.save")
+    here.storage.tape.fail("outbox.save", ConcurrentUpdate("Notice"), times=3)
+    await redeliver(here.app, a_notice(), "fake")  # the fourth try counts
+
+
+class Blinking(FakeOutbox):
+    """Does not see the row at the first look: somebody puts it in right after."""
+
+    looked = False
+
+    async def get(self, owner: str, hub_id: str, seq: int) -> Pending | None:
+        found = await super().get(owner, hub_id, seq)
+        first, self.looked = not self.looked, True
+        return None if first else found
+
+
+async def test_a_row_that_somebody_else_puts_in_at_the_same_moment_is_changed():
+    here = await a_deployment(FakeSink("hook", targets=("a", "b")))
+    app = here.app_with(here.sinks, outbox=Blinking(here.storage.hubs, here.storage.tape))
+    await redeliver(app, a_notice(), "hook:a")
+    assert set(here.states) == {"hook:*", "hook:a"}
+
+
+async def test_the_message_of_a_redelivery_waits_for_its_row_as_every_other():
+    here = await a_deployment()
+    await redeliver(here.app, a_notice(), "fake")
+    assert here.pauses == [NOTICE_DELAY_S]
 
 
 async def test_a_row_that_is_removed_and_comes_back_is_found_in_the_end():

@@ -44,6 +44,21 @@ def test_a_world_without_trouble_makes_every_hub_and_nothing_else():
     assert outcome.kills == 0
 
 
+def test_who_is_in_trouble_for_days_is_given_up_and_nobody_else_misses_a_notice():
+    outcome = simulate(only(1, "sink", "sink-down", "sink-never", "sink-gone", "sink-slow", "sink-bug"))
+    assert outcome.violations == ()
+    assert outcome.notices > 20
+    assert outcome.given_up >= outcome.notices, "the one that is in trouble for ever, all of them"
+    assert outcome.virtual_s > 3 * 86_400
+    assert simulate(only(1)).given_up == 0
+
+
+def test_some_lives_are_followed_in_slack_whatever_goes_wrong():
+    followed = [draw(seed) for seed in range(1, 40) if draw(seed).slack][:3]
+    assert followed
+    assert [simulate(plan).violations for plan in followed] == [()] * len(followed)
+
+
 def test_a_failing_seed_is_lived_again_by_one_command():
     assert replay_command(draw(17)) == "./dev sim --seed 17"
     two = only(17, "kill-after", "azure-stale")

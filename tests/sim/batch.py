@@ -28,6 +28,8 @@ class Tally:
     lives: int = 0
     visits: int = 0
     kills: int = 0
+    notices: int = 0
+    given_up: int = 0
     slowest_s: float = 0.0
     virtual_s: float = 0.0
     states: Counter[str] = field(default_factory=Counter)
@@ -39,6 +41,8 @@ class Tally:
         self.lives += outcome.hubs
         self.visits += outcome.visits
         self.kills += outcome.kills
+        self.notices += outcome.notices
+        self.given_up += outcome.given_up
         self.virtual_s += outcome.virtual_s
         self.slowest_s = max(self.slowest_s, outcome.settled_after_s)
         self.states += outcome.states
@@ -164,6 +168,7 @@ def summary(tally: Tally, took_s: float) -> str:
         f"{tally.virtual_s / 86400:.0f} days of virtual time",
         f"{tally.visits} messages worked on, {tally.kills} processes died, "
         f"settled at most {tally.slowest_s / 60:.0f} min after the last fault",
+        f"{tally.notices} notices, given up {tally.given_up} times for somebody",
         "ends: " + ", ".join(f"{state} {count}" for state, count in sorted(tally.states.items())),
         "calls that went wrong: " + ", ".join(f"{name} {count}" for name, count in sorted(tally.struck.items())),
     ]

@@ -238,7 +238,7 @@ def _kind(port: str) -> str:
         return "azure"
     if port in MACHINE:
         return "machine"
-    return "other" if port in NEVER_FAIL else "storage"
+    return "other" if port in NEVER_FAIL or port == "outbound" or port.startswith("sink ") else "storage"
 
 
 def _ladder(plan: Plan, faults: tuple[tuple[str, Fate], ...]) -> tuple[tuple[float, Fate, str], ...]:

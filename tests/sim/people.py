@@ -11,12 +11,15 @@ from shared.app import App
 from shared.errors import HubletError, UserError
 from shared.hubs import commands, steer
 from shared.hubs.commands import IdempotencyRequest
-from shared.hubs.model import Fallback, HttpsMode, HttpsSpec, Hub, HubSpec, Principal
+from shared.hubs.model import Fallback, HttpsMode, HttpsSpec, Hub, HubSpec, Notify, Principal
+from shared.hubs.ports import Thread
 from shared.hubs.states import STABLE, Goal, HubState
+from tests.sim.loop import START
 from tests.sim.network import Network
 from tests.sim.plan import Plan
 from tests.sim.platform import Platform
 from tests.sim.process import outcome_of
+from tests.sim.receivers import ROOMS, USER
 from tests.sim.trace import Trace
 from tests.support.builders import a_schedule, a_spec
 from tests.support.fake_storage import FakeHubStore
@@ -48,6 +51,37 @@ class Promise:
     wish: Goal | None = Goal.RUNNING
 
 
+class Talk:
+    """Where an owner asks for things: by the API, or in a conversation, which a hub then follows. Its chance is its
+    own: who is followed changes nothing else about a life."""
+
+    def __init__(self, plan: Plan, number: int) -> None:
+        self._rng = random.Random(f"talk-{plan.seed}-{number}")
+        self._number = number
+        self._said = 0
+        self._chats = plan.script is None and self._rng.random() < 0.5
+
+    def followed(self, spec: HubSpec) -> HubSpec:
+        """Some owners name a channel."""
+        if not self._chats or self._rng.random() < 0.5:
+            return spec
+        return replace(spec, notify=Notify(slack_channel=self._rng.choice(ROOMS[:2])))
+
+    def room(self) -> Thread | None:
+        """Of the next thing that is asked for; None = by the API."""
+        if not self._chats or self._rng.random() < 0.4:
+            return None
+        self._said += 1
+        room, platform = self._rng.choice(ROOMS), self._rng.choice(("slack", "slack", "teams"))
+        thread_id = f"{platform}.T1.{room}.{self._number}-{self._rng.choice((1, self._said))}"
+        return Thread(id=thread_id, platform=platform, team="T1", channel=room, user=USER, created_at=START)
+
+
+async def in_thread(app: App, room: Thread | None) -> str | None:
+    """As `shared/chat/steering.py`: the conversation is there before a hub names it."""
+    return None if room is None else (await app.chat.create_thread(room)).id
+
+
 class People:
     """`promises`: every accepted hub. `done`: nobody asks for anything any more."""
 
@@ -75,13 +109,14 @@ class People:
         owner = Principal(f"owner{number // 3}@example.org")
         name = f"hub{number}"
         spec = _spec(rng, may_have_schedule=self._plan.script is None)
-        hub = await self._create(rng, owner, name, spec)
+        talk = Talk(self._plan, number)
+        hub = await self._create(rng, owner, name, talk.followed(spec), talk)
         if hub is None:
             return
         if self._plan.script is not None:
             for word in self._plan.script:
                 await self._until_settled(hub, 4 * 3600.0)
-                await self._wish(rng, owner, hub, *WORDS[word])
+                await self._wish(rng, owner, hub, *WORDS[word], talk)
             return
         changes = rng.choice((0, 1, 2, 4)) if self._plan.rate("flip") else rng.choice((0, 1, 2))
         for _ in range(changes):
@@ -89,16 +124,16 @@ class People:
                 await asyncio.sleep(rng.choice((3.0, 40.0, 400.0)) * rng.random())
             else:
                 await self._until_settled(hub, 1800.0 * rng.uniform(0.2, 2.0))
-            if not await self._change_of_mind(rng, owner, hub):
+            if not await self._change_of_mind(rng, owner, hub, talk):
                 return
         if rng.random() < 0.4:
             await self._until_settled(hub, 3600.0)
-            await self._ask_for_deletion(rng, owner, hub)
+            await self._wish(rng, owner, hub, steer.delete_hub, Goal.DELETED, talk)
 
     # ------------------------------------------------------------------ what they ask for
 
-    async def _create(self, rng: random.Random, owner: Principal, name: str, spec: HubSpec) -> Hub | None:
-        key = self._key()
+    async def _create(self, rng: random.Random, owner: Principal, name: str, spec: HubSpec, talk: Talk) -> Hub | None:
+        key, room = self._key(), talk.room()
 
         async def ask(app: App) -> Hub:
             body = sha256(name.encode()).hexdigest()
@@ -109,6 +144,7 @@ class People:
                 name=name,
                 idempotency=IdempotencyRequest(key_sha256=key, body_sha256=body),
                 request_id=f"create-{name}",
+                thread=await in_thread(app, room),
             )
             return created.hub
 
@@ -120,19 +156,18 @@ class People:
             self.promises[answer.id] = Promise(answer.id, name, self._now_s())
         return answer
 
-    async def _change_of_mind(self, rng: random.Random, owner: Principal, hub: Hub) -> bool:
+    async def _change_of_mind(self, rng: random.Random, owner: Principal, hub: Hub, talk: Talk) -> bool:
         """One more wish. False = there is nothing left to wish for."""
         stored = self._store.hubs.get((hub.owner, hub.name))
         if stored is None or stored.id != hub.id or stored.goal is Goal.DELETED:
             return False
         act, goal = _likely(rng, stored)
-        return await self._wish(rng, owner, hub, act, goal)
+        return await self._wish(rng, owner, hub, act, goal, talk)
 
-    async def _ask_for_deletion(self, rng: random.Random, owner: Principal, hub: Hub) -> None:
-        await self._wish(rng, owner, hub, steer.delete_hub, Goal.DELETED)
-
-    async def _wish(self, rng: random.Random, owner: Principal, hub: Hub, act: Act, goal: Goal | None) -> bool:
-        key = self._key()
+    async def _wish(
+        self, rng: random.Random, owner: Principal, hub: Hub, act: Act, goal: Goal | None, talk: Talk
+    ) -> bool:
+        key, room = self._key(), talk.room()
         promise = self.promises[hub.id]
         before = promise.wish
         if goal is not None and before is not Goal.DELETED:
@@ -143,6 +178,7 @@ class People:
                 principal=owner,
                 request_id=key[:8],
                 idempotency=IdempotencyRequest(key_sha256=key, body_sha256=goal or "-"),
+                thread=await in_thread(app, room),
             )
             found = await commands.find_hub(app, owner, hub.name)
             if found.id != hub.id:

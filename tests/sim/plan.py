@@ -55,9 +55,18 @@ FAULTS: Mapping[str, Fault] = {
     "portal": Fault(about="somebody turns machines on and off in the portal", rate=0.3, rows=("F39",)),
     "portal-deletes": Fault(about="somebody deletes a machine in the portal", rate=0.3, rows=("F39",)),
     "lost-202": Fault(about="the caller never hears the answer and asks again", rate=0.2, rows=("F02",)),
-    "sink": Fault(about="the sink of notices refuses", rate=0.3, rows=("F43",)),
+    "sink": Fault(about="the sinks of notices refuse", rate=0.3, rows=("F43", "F45")),
+    "sink-down": Fault(about="a target of notices is not there for up to 30 h", rate=1.0, rows=("F43",)),
+    "sink-never": Fault(about="a target of notices answers 500 for ever", rate=1.0, rows=("F43",)),
+    "sink-gone": Fault(about="a target of notices answers 410 from then on", rate=1.0, rows=("F48",)),
+    "sink-slow": Fault(about="a target of notices thinks for up to 25 s", rate=1.0, rows=("F49",)),
+    "sink-bug": Fault(about="a sink raises what none may", rate=0.3, rows=("F50",)),
     "flip": Fault(about="owners change their minds in the middle of everything", rate=0.5, rows=("F40", "F42")),
 }
+
+
+FOR_DAYS = frozenset({"sink-down", "sink-never"})
+"""A run with one of these lasts for days, so they are seldom."""
 
 
 class Twist(StrEnum):
@@ -89,7 +98,7 @@ class Plan:
     `script`: what each owner asks for, one thing after the other once the hub has settled; None = whatever they like.
     `until_begun`: the run is over as soon as a worker has begun with every hub. `perturbation`: the one thing that is
     bent in a world without faults. `again_after_s`: when everything is over, time jumps that far and every message
-    that was ever put arrives up to five times more, in any order.
+    that was ever put arrives up to five times more, in any order. `slack`: whether hubs are followed there, too.
     """
 
     seed: int
@@ -102,6 +111,7 @@ class Plan:
     perturbation: Perturbation | None = None
     again_after_s: float | None = None
     until_begun: bool = False
+    slack: bool = False
 
     def rate(self, name: str) -> float:
         return self.faults.get(name, 0.0)
@@ -115,6 +125,8 @@ def draw(seed: int, *, hubs: int = 5) -> Plan:
     chosen = {
         name: min(1.0, fault.rate * rng.choice(strengths)) for name, fault in FAULTS.items() if rng.random() < share
     }
+    if rng.random() < 0.7:
+        chosen = {name: rate for name, rate in chosen.items() if name not in FOR_DAYS}
     return Plan(
         seed=seed,
         hubs=hubs,
@@ -122,6 +134,7 @@ def draw(seed: int, *, hubs: int = 5) -> Plan:
         faults=chosen,
         trouble_s=rng.choice((1200.0, 3600.0, 3 * 3600.0)),
         through_json=seed % 20 == 0,
+        slack=random.Random(f"slack-{seed}").random() < 0.4,
     )
 
 

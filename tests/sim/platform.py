@@ -22,6 +22,7 @@ from tests.sim.network import Network
 from tests.sim.plan import Plan, Twist
 from tests.sim.process import Process, outcome_of
 from tests.sim.trace import Trace, brief
+from tests.sim.witness import Witness
 from tests.support.fake_storage import FakeNoticeQueue, FakeQueue, Queued, QueuedNotice
 from tests.support.tape import Crash
 
@@ -90,8 +91,10 @@ class Platform:
         network: Network,
         trace: Trace,
         root: Callable[..., App],
+        witness: Witness,
     ) -> None:
         self._loop = loop
+        self.witness = witness
         self._plan = plan
         self._rng = rng
         self._network = network
@@ -104,6 +107,8 @@ class Platform:
         self.down_until = 0.0
         self.waiting: dict[int, tuple[Item, float]] = {}
         self.visits = self.offers = 0
+        self.least_pause_s = 0.0
+        """Between two calls of a timer."""
         self._numbers = 0
         network.died = self._died
         for slot in range(plan.hosts):
@@ -228,7 +233,8 @@ class Platform:
             case DueBatch():
                 await drive(app, item.rows)
             case NoticeRef():
-                await deliver(app, item)
+                with self.witness.visit(item):
+                    await deliver(app, item)
 
     async def _poison(self, message: Message) -> None:
         process = self.any_host()
@@ -238,7 +244,7 @@ class Platform:
     # ------------------------------------------------------------------ timers
 
     def _ring(self, timer: Timer, at_s: float) -> None:
-        following = at_s + timer.every_s
+        following = at_s + max(timer.every_s, self.least_pause_s)
         while following < self._loop.time():  # time that was skipped is caught up with once
             following += timer.every_s
         self._loop.call_at(following, self._ring, timer, following)

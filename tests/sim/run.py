@@ -35,6 +35,9 @@ class Outcome:
     visits: int
     kills: int
     machines: int
+    notices: int
+    """What people were told of; `given_up`: targets that will not hear of one of them."""
+    given_up: int
     occasions: Mapping[Twist, int]
     """How many there were of each kind that may be bent."""
     begun_after_s: tuple[float, ...] = ()
@@ -68,6 +71,15 @@ async def _live(world: World) -> float:
     return settled_after_s
 
 
+async def _judged(world: World) -> tuple[str, ...]:
+    """Violations. Hubs are judged now; the notices when the last of them is given up, which may be days from now."""
+    if world.plan.until_begun:
+        return world.lost()
+    wrong = world.at_rest()
+    await world.days_later()
+    return *wrong, *world.in_the_end()
+
+
 def simulate(plan: Plan, *, echo: Callable[[str], None] | None = None) -> Outcome:
     """Lives one plan to its end. Twice gives the same outcome, to the byte (`digest`)."""
     loop = VirtualLoop()
@@ -79,7 +91,7 @@ def simulate(plan: Plan, *, echo: Callable[[str], None] | None = None) -> Outcom
             async def everything() -> Outcome:
                 world = World(plan, loop, Trace(loop.time, echo), logged)
                 settled_after_s = await _live(world)
-                violations = world.lost() if plan.until_begun else world.violations()
+                violations = await _judged(world)
                 return Outcome(
                     plan=plan,
                     hubs=len(world.people.promises),
@@ -95,6 +107,8 @@ def simulate(plan: Plan, *, echo: Callable[[str], None] | None = None) -> Outcom
                     visits=world.platform.visits,
                     kills=world.platform.names - plan.hosts,
                     machines=len(world.cloud.vms_created),
+                    notices=len(world.judged),
+                    given_up=len(world.receivers.given_up),
                     occasions={
                         Twist.STALE: world.replica.reads,
                         Twist.UNOBSERVED: world.network.looks,

@@ -2,20 +2,18 @@
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from shared.app import App
-from shared.errors import CapacityError, HubletError, RetryableError
+from shared.errors import CapacityError, RetryableError
 from shared.hubs.gate import SharedGate
 from shared.hubs.gated import gated
 from shared.hubs.model import Hub, Notice
-from shared.hubs.ports import HubChange
+from shared.hubs.ports import HubChange, NoticeRef
 from shared.hubs.states import STABLE, HubState
-from tests.sim import oracles, secrecy
+from tests.sim import following, oracles, secrecy
 from tests.sim.azure import Replica, SimCompute, SimGroups, chance_of_age
 from tests.sim.loop import START, SimClock, VirtualLoop
 from tests.sim.machines import Machines, SimHubApi, SimHubHttp
@@ -24,14 +22,17 @@ from tests.sim.people import People, Promise
 from tests.sim.plan import Plan
 from tests.sim.platform import Platform, SimNoticeQueue, SimQueue
 from tests.sim.process import Process
+from tests.sim.receivers import LASTING, Receivers, answered_by, sinks_of
 from tests.sim.trace import Trace
+from tests.sim.witness import LONGEST_VISIT_S, SimOutbox, Witness
 from tests.support.builders import some_settings
 from tests.support.fake_arm import FakeCatalog, FakeLongOperations, FakeNetwork, FakeProbe, FakeShutdowns
 from tests.support.fake_chance import FakeEntropy, FakeKeyMaker
 from tests.support.fake_chat import FakeOutbound
 from tests.support.fake_cloud import FakeCloud
 from tests.support.fake_machine import FakeMachine, Script, failing
-from tests.support.fake_storage import FakeGateRow, FakeHubStore, FakeOutbox, FakeStorage, fake_storage
+from tests.support.fake_slack_server import BOT_TOKEN
+from tests.support.fake_storage import FakeGateRow, FakeHubStore, FakeStorage, fake_storage
 from tests.support.fake_vm import FakeOnVm, FakeReach
 from tests.support.world import ASK_AZURE
 
@@ -39,36 +40,12 @@ QUIET_LIMIT_S = 6 * 3600.0
 """Until then everything must be settled after the last fault (I1, I10): a dead host's message may come back after ten
 minutes five times, power and removal look every 15 minutes at last, a start may take 30."""
 NOTICES_LIMIT_S = 8 * 3600.0
-"""Until then everybody must have heard everything (I9): a target that took nothing for the three hours of the longest
-trouble is asked again six hours later at last."""
+"""Until then everybody must have heard everything (I9) whose trouble is over: a target that took nothing for the three
+hours of the longest trouble is asked again six hours later at last."""
+DAYS_LIMIT_S = 4.2 * 86400.0
+"""Until then everybody else took it, or was given up: three days, and the day a target may wish for at their end."""
+SHORTEST_STRIDE_S, LONGEST_STRIDE_S = 900.0, 3600.0
 LEFT_OVER_S = 15 * 60.0
-
-
-TARGETS = ("chat", "hook")
-
-
-class _Sink:
-    """Refuses now and then while there is trouble, each of its targets by itself."""
-
-    name = "simulated"
-
-    def __init__(self, refuses: Callable[[], bool]) -> None:
-        self._refuses = refuses
-        self.delivered: Counter[tuple[str, str]] = Counter()
-        """By target and notice id."""
-
-    async def targets(self, notice: Notice) -> Sequence[str]:
-        if self._refuses():
-            raise RetryableError("StorageUnavailable", "Nobody can say who listens.")
-        return TARGETS
-
-    async def deliver(self, notice: Notice, target: str) -> None:
-        if self._refuses():
-            raise RetryableError("SinkUnavailable", "The sink answers 503.")
-        self.delivered[target, notice.id] += 1
-
-    async def gave_up(self, notice: Notice, target: str, error: HubletError) -> None:
-        """Then I9 is broken: the trouble does not last for days."""
 
 
 class SimHubStore(FakeHubStore):
@@ -105,9 +82,13 @@ class World:
         self.on_vm = FakeOnVm(self.clock)
         self.on_vm.new_machine = self._new_machine
         self.machines = Machines(self.cloud, self.on_vm)
-        self.sink = _Sink(lambda: self.network.troubled and self.rng.random() < plan.rate("sink"))
+        self.receivers = Receivers(plan, self.network, self.clock)
+        assert isinstance(self.storage.outbox, SimOutbox)
+        self.witness = Witness(self.clock, self.storage.outbox, self.receivers.refused)
         self.entropy = FakeEntropy(seed)
-        self.settings = some_settings(HUBLET_EGRESS_CIDRS="198.51.100.7/32", HUBLET_FAILED_KEEP_HOURS="240")
+        self.settings = some_settings(
+            HUBLET_EGRESS_CIDRS="198.51.100.7/32", HUBLET_FAILED_KEEP_HOURS="240", HUBLET_SLACK_BOT_TOKEN=BOT_TOKEN
+        )
         self.ports: dict[str, Any] = {
             **self.storage.ports(),
             "groups": SimGroups(self.cloud, self.replica),
@@ -120,11 +101,13 @@ class World:
             "hub_api": SimHubApi(self.on_vm, self.machines),
             "hub_http": SimHubHttp(self.on_vm, self.machines),
             "reach": FakeReach(),
-            "outbound": FakeOutbound(self.storage.tape),
+            "outbound": answered_by(FakeOutbound(self.storage.tape), self.receivers),
             "gate_row": FakeGateRow(self.storage.tape),
             "probe": FakeProbe(self.cloud),
         }
-        self.platform = Platform(self.loop, plan, random.Random(f"platform-{seed}"), self.network, self.trace, self.app)
+        self.platform = Platform(
+            self.loop, plan, random.Random(f"platform-{seed}"), self.network, self.trace, self.app, self.witness
+        )
         for queue in (self.storage.queue, self.storage.notices):
             assert isinstance(queue, SimQueue | SimNoticeQueue)
             queue.offer = self.platform.offer
@@ -132,6 +115,7 @@ class World:
             plan, random.Random(f"people-{seed}"), self.platform, self.network, self.storage.hubs, self.trace
         )
         self.lasting: list[tuple[str, int, int]] = []
+        self.judged: tuple[str, ...] = ()
         self.watch = oracles.Watch(self.cloud, self.storage)
         self.network.heard = self.watch.heard
         self.network.sends = self.watch.sends
@@ -142,7 +126,7 @@ class World:
         return replace(
             made,
             hubs=hubs,
-            outbox=FakeOutbox(hubs, made.tape),
+            outbox=SimOutbox(hubs, made.tape),
             queue=SimQueue(self.clock, made.tape),
             notices=SimNoticeQueue(self.clock, made.tape),
         )
@@ -164,15 +148,16 @@ class World:
         row, probe = ports.pop("gate_row"), ports.pop("probe")
         gate = SharedGate(row, probe, process.clock, self.entropy, ports["cache"])
         ports |= {name: gated(ports[name], gate) for name in ASK_AZURE}
-        return App(
+        app = App(
             settings=self.settings,
             clock=process.clock,
             gate=gate,
             entropy=self.entropy,
             keys=FakeKeyMaker(),
-            sinks=(self.sink,),
+            sinks=(),
             **ports,
         )
+        return replace(app, sinks=sinks_of(app, process, self.receivers, self.network, self.witness))
 
     def _new_machine(self, machine: FakeMachine) -> None:
         machine.boot_s = self.rng.uniform(0.0, 60.0)
@@ -323,28 +308,57 @@ class World:
         return ""
 
     def untold(self) -> bool:
-        """Whether somebody is to be told something, be it hours from now."""
-        return bool(self.storage.outbox.rows)
+        """Whether somebody is to be told something, be it hours from now; but for who may be in trouble for days."""
+        return any(
+            pending.deliveries is None
+            or any(one.next_at is not None and key not in LASTING for key, one in pending.deliveries.items())
+            for pending in self.storage.outbox.rows.values()
+        )
+
+    async def days_later(self) -> None:
+        """Until nothing that was told so far waits in the outbox. Time goes in strides, and the timers call once an
+        hour: what the hubs do meanwhile is not what is judged."""
+        told, end = set(self._told()), self.loop.time() + DAYS_LIMIT_S
+        self.platform.least_pause_s = LONGEST_STRIDE_S
+        while self.loop.time() < end and any(one.notice.id in told for one in self.storage.outbox.rows.values()):
+            now = self.loop.time()
+            waiting = self.platform.waiting.values()
+            if all(at > now for _, at in waiting):
+                coming = min(
+                    (at - now for item, at in waiting if isinstance(item, NoticeRef)), default=LONGEST_STRIDE_S
+                )
+                self.loop.virtual += min(LONGEST_STRIDE_S, max(SHORTEST_STRIDE_S, coming))
+            await asyncio.sleep(LONGEST_VISIT_S / 3)
+        self.judged = tuple(sorted(told))
 
     def lost(self) -> tuple[str, ...]:
         """I1 alone: what was answered with 202 and is not there."""
         there = {hub.id for hub in self.storage.hubs.hubs.values()}
         return tuple(f"I1: {hub_id} was accepted and is lost" for hub_id in self.people.promises if hub_id not in there)
 
-    def violations(self) -> tuple[str, ...]:
+    def at_rest(self) -> tuple[str, ...]:
+        """What is wrong when all is quiet, however long somebody is in trouble who should be told."""
         storage = self.storage
         now = self.clock.now()
         return (
-            *self.watch.broken,
             *oracles.judge_hubs(self.cloud, storage, now),
             *oracles.judge_history(storage),
             *oracles.judge_rows(storage),
             *(f"I10: the due row of {hub_id} (generation, pass: {rest}) never goes" for hub_id, *rest in self.lasting),
-            *oracles.judge_notices(storage, self._told(), TARGETS, self.sink.delivered),
-            *secrecy.judge(storage, self.cloud, self.logged),
+            *self._broken_promises(),
+            *(following.judge(storage, self.receivers.slack, self.settings, now) if self.plan.slack else ()),
+        )
+
+    def in_the_end(self) -> tuple[str, ...]:
+        """What was seen to go wrong at any time, and what is wrong with the notices of the time up to `days_later`."""
+        told = self._told()
+        return (
+            *self.watch.broken,
+            *self.witness.broken,
+            *oracles.judge_notices(self.storage, [told[one] for one in self.judged], self.receivers, self.witness),
+            *secrecy.judge(self.storage, self.cloud, self.logged),
             *(f"I7: a function raised {bug}" for bug in self.platform.bugs),
             *(f"API: {bug}" for bug in self.people.bugs),
-            *self._broken_promises(),
         )
 
     def _meddled(self) -> bool:

@@ -1,4 +1,4 @@
-"""Faults of the sinks people are told through: F43 (docs/faults.md)."""
+"""Faults of the sinks people are told through: F43 and F48 (docs/faults.md)."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -127,7 +127,7 @@ async def test_f43_a_target_that_takes_nothing_is_given_up_after_three_days_and_
     assert len(bad.tried) == tried
 
 
-async def test_f43_a_sink_that_answers_410_is_asked_once_for_each_notice_and_notes_what_it_did_not_take():
+async def test_f48_a_sink_that_answers_410_is_asked_once_for_each_notice_and_notes_what_it_did_not_take():
     world, bad = a_world()
     bad.behave = raising(GONE)
     await stopped_and_deleted(world)

@@ -17,7 +17,7 @@ import pytest
 from shared.app import App
 from shared.hubs import lifecycle
 from shared.hubs.dispatch import due_after, work_message
-from shared.hubs.model import HttpsMode, HttpsSpec
+from shared.hubs.model import HttpsMode, HttpsSpec, Notify
 from shared.hubs.ports import Begun, DueRow, NoticeRef, VmPlan, VmView
 from shared.hubs.states import HubState
 from shared.hubs.visit import Visit
@@ -138,6 +138,19 @@ async def test_one_death_is_made_good_for_a_hub_with_a_schedule_an_idle_rule_and
     swept = await sweep_singles(lease_s=DUE_ROW_FIRST_S, spec=spec)
     nothing_wrong(swept)
     assert swept.points > 100
+
+
+@pytest.mark.parametrize("lease_s", [MESSAGE_FIRST_S, DUE_ROW_FIRST_S])
+async def test_one_death_is_made_good_for_a_hub_that_is_followed_by_two_of_whom_one_takes_nothing_at_once(
+    lease_s: float,
+):
+    """Every step is told, and every notice has two visits: points that the least life does not have."""
+    followed = {"spec": a_spec(notify=Notify(slack_channel="C1")), "hesitant": True}
+    swept = await sweep_singles(lease_s=lease_s, **followed)
+    nothing_wrong(swept)
+    seen = [point.where for point in (await Stage(lease_s=lease_s, **followed).recording()).points]
+    for effect in ("notices.put", "outbox.save", "outbox.done", "sink memory.deliver"):
+        assert seen.count(f"after {effect}") > 10, effect
 
 
 async def test_a_create_that_nobody_repeats_makes_a_whole_hub_or_nothing_at_all():

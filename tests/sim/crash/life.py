@@ -4,18 +4,19 @@ Whoever asks gets an answer or, when the process that should give it dies, asks 
 Idempotency-Key. Whatever was in a worker's hands when it died comes back after its lease; a timer's call is lost.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from shared.app import App
+from shared.errors import RetryableError
 from shared.hubs import commands, steer
 from shared.hubs.commands import IdempotencyRequest
 from shared.hubs.lifecycle import advance
 from shared.hubs.messages import DueBatch
-from shared.hubs.model import HubSpec, Message
+from shared.hubs.model import HubSpec, Message, Notice
 from shared.hubs.notify import deliver
 from shared.hubs.ports import NoticeRef
 from shared.hubs.states import HubState
@@ -26,7 +27,7 @@ from tests.support.builders import a_spec
 from tests.support.fake_machine import FakeMachine, Script
 from tests.support.fake_storage import Queued, QueuedNotice
 from tests.support.tape import Crash
-from tests.support.world import OWNER, World
+from tests.support.world import OWNER, MemorySink, World
 
 NAME = "demo"
 ASKS_AGAIN_S = 5.0
@@ -95,16 +96,47 @@ def nobody_looks() -> None:
     """For a life that nobody records."""
 
 
+class HesitantSink(MemorySink):
+    """Has two targets; `late` takes everything at its second try."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tried: dict[str, bool] = {}
+        """Notice id -> whether `late` took it."""
+
+    async def targets(self, notice: Notice) -> Sequence[str]:
+        return ("prompt", "late")
+
+    async def deliver(self, notice: Notice, target: str) -> None:
+        if target == "late":
+            first = notice.id not in self.tried
+            self.tried[notice.id] = not first
+            if first:
+                raise RetryableError("SinkBusy", "Not at once.")
+        else:
+            await super().deliver(notice, target)
+
+
 class Life(World):
     """A World that one process at a time works for, and which knows what that process has in its hands.
 
     `spec`: what is asked for, when it is more than the least. `repeats`: whether an owner who got no answer to the
-    create asks again; if not, there may be no hub, and then they ask for nothing else."""
+    create asks again; if not, there may be no hub, and then they ask for nothing else. `hesitant`: whether one of two
+    who are told takes everything at the second try only."""
 
     def __init__(
-        self, *, lease_s: float, spec: HubSpec | None = None, repeats: bool = True, through_json: bool = False
+        self,
+        *,
+        lease_s: float,
+        spec: HubSpec | None = None,
+        repeats: bool = True,
+        through_json: bool = False,
+        hesitant: bool = False,
     ) -> None:
         super().__init__(lease_s=lease_s, through_json=through_json, durations=DURATIONS)
+        if hesitant:
+            self.told = HesitantSink()
+            self.app = replace(self.app, sinks=(self.told,))
         self.on_vm.new_machine = _installs_quickly
         self.app: App = replace(self.app, entropy=CountedEntropy())
         self.plain = self.app

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.chat.action_links import MAX_TOKEN, ActionLink, read, sign, url
+from shared.chat.action_links import LONGEST, MAX_TOKEN, ActionLink, read, sign, url
 from shared.chat.card import Verb
 from shared.settings import SealKey
 from tests.support.clock import MONDAY_MORNING
@@ -90,6 +90,33 @@ def test_a_link_expires_in_whole_seconds_never_later_than_asked() -> None:
 def test_a_link_too_long_for_an_address_is_not_made() -> None:
     with pytest.raises(ValueError, match="too long"):
         sign([NEW], replace(LINK, owner="x" * 900))
+
+
+def test_a_link_whose_parts_are_longer_than_any_reader_takes_is_not_made() -> None:
+    """Below 1 KB, and no token all the same: what is signed can be read."""
+    longest = max(n for n in range(400, 600) if fits(n))
+    assert read([NEW], sign([NEW], replace(LINK, owner="x" * longest)), MONDAY_MORNING) is not None
+    assert not any(fits(n) for n in range(longest + 1, longest + 60))
+
+
+def fits(owner: int) -> bool:
+    try:
+        token = sign([NEW], replace(LINK, owner="x" * owner))
+    except ValueError:
+        return False
+    return len(token) <= MAX_TOKEN
+
+
+def test_what_is_signed_is_written_in_as_few_bytes_as_can_be() -> None:
+    """Addresses are shown to people; and a name in another script is no six characters for each letter."""
+    payload = sign([NEW], replace(LINK, owner="grüße@example.com")).split(".")[1]
+    written = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()
+    assert "grüße@example.com" in written
+    assert written == json.dumps(json.loads(written), ensure_ascii=False, separators=(",", ":"))
+
+
+def test_no_link_lives_longer_than_its_use_is_remembered_for_sure() -> None:
+    assert timedelta(hours=24) == LONGEST
 
 
 def test_the_address_is_below_the_api() -> None:

@@ -123,6 +123,18 @@ def test_a_token_that_is_none_signs_nothing(token: str):
     assert teams_signed((token, TOKENS[0]), teams_signature(b"{}"), b"{}")
 
 
+@pytest.mark.parametrize(("bytes_", "signs"), [(15, False), (16, True)])
+def test_a_token_has_at_least_sixteen_bytes(bytes_: int, signs: bool):
+    token = base64.b64encode(b"a" * bytes_).decode()
+    assert teams_signed((token,), teams_signature(b"{}", token), b"{}") is signs
+
+
+@pytest.mark.parametrize("stray", ["\n", " ", "-", "!"])
+def test_a_token_with_a_stray_character_is_none_although_a_lenient_reader_sees_the_key(stray: str):
+    token = TOKENS[0][:10] + stray + TOKENS[0][10:]
+    assert not teams_signed((token,), teams_signature(b"{}"), b"{}")
+
+
 def test_every_token_is_tried_whichever_fits(monkeypatch: pytest.MonkeyPatch):
     compared: list[str] = []
     real = hmac.compare_digest

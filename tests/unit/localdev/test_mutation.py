@@ -49,7 +49,7 @@ def test_no_name_means_two_things():
 
 
 def test_a_group_is_all_its_targets_and_no_name_is_everything():
-    assert [target.name for target in chosen(["outbox", "states"])] == ["states", "notify"]
+    assert [target.name for target in chosen(["outbox", "states"])] == ["states", "notify", "deliveries"]
     assert {target.group for target in chosen(["retry"])} == {"retry"}
     assert chosen([]) == TARGETS
 

@@ -1,12 +1,12 @@
 """Which URLs may be called, and which addresses they may lead to."""
 
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.adapters.addresses import METADATA, NotAllowed, check_address, check_all, destination, hidden_ipv4
+from shared.adapters.addresses import MAX_URL, METADATA, NotAllowed, check_address, check_all, destination, hidden_ipv4
 from tests.unit.sinks.url_tricks import ALLOWED, PRIVATE_4, PRIVATE_6, PRIVATE_ANSWERS, URLS, tunnels
 
 LISTED = ("hooks.corp", "127.0.0.1:8443", "[::1]:8443", "localhost", "Printer:9443", "10.0.0.7")
@@ -51,6 +51,35 @@ def test_public_answers_are_kept_in_their_order():
 )
 def test_a_url_has_one_normal_form_in_which_path_and_query_stay(url: str, normal: str):
     assert destination(url, ()).url == normal
+
+
+def test_a_url_may_be_so_long_and_no_longer():
+    start = "https://hooks.example.org/"
+    assert len(destination(start.ljust(2048, "x"), ()).url) == MAX_URL == 2048
+    with pytest.raises(NotAllowed, match="2048"):
+        destination(start.ljust(2049, "x"), ())
+
+
+def test_a_port_of_its_own_stays_in_the_normal_form():
+    assert destination("https://hooks.corp:9000/x", LISTED).url == "https://hooks.corp:9000/x"
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://93.184.215.14/", IPv4Address("93.184.215.14")),
+        ("https://[2606:2800::1]/", IPv6Address("2606:2800::1")),
+        ("https://hooks.example.org/", None),
+    ],
+)
+def test_a_host_that_is_an_address_needs_no_name_look_up(url: str, address):
+    assert destination(url, ()).address == address
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1.", "1.", "0x7f.", "hooks.example.1", "127.1"])
+def test_what_others_read_as_an_address_is_said_to_be_one(host: str):
+    with pytest.raises(NotAllowed, match="four decimal numbers"):
+        destination(f"https://{host}/", ())
 
 
 def test_a_destination_does_not_show_its_path():
@@ -135,6 +164,22 @@ def test_however_an_address_is_wrapped_it_is_no_better_than_itself(address: IPv4
     for six in wrapped:
         if not refused(six):
             assert not refused(address)
+
+
+@pytest.mark.parametrize(
+    ("six", "four"),
+    [
+        ("::", None),
+        ("::1", None),
+        ("::2", "0.0.0.2"),
+        ("::5db8:d70e", "93.184.215.14"),
+        ("::ffff:ffff", "255.255.255.255"),
+        ("::1:0:0", None),
+        ("0:0:1::", None),
+    ],
+)
+def test_an_ipv4_compatible_address_leads_to_its_last_four_bytes(six: str, four: str | None):
+    assert hidden_ipv4(IPv6Address(six)) == (None if four is None else IPv4Address(four))
 
 
 @given(st.ip_addresses())
