@@ -40,6 +40,12 @@ def read_object(
     return _parse(text)
 
 
+def object_at(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The object of that name; an empty one when there is none: for bodies whose form is not ours to judge."""
+    value = document.get(name)
+    return value if isinstance(value, dict) else {}
+
+
 def canonical(document: Mapping[str, Any]) -> bytes:
     """The same bytes for the same JSON value, whatever its spacing and order of names."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

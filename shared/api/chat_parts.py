@@ -25,10 +25,14 @@ TELL_LIMIT_S = 1.5
 
 
 class SlackCalls(Protocol):
-    """Slack's Web API."""
+    """Slack's Web API and response URLs."""
 
     async def call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Raises RetryableError or FatalError."""
+        ...
+
+    async def respond(self, response_url: str, message: dict[str, Any], *, limit_s: float) -> None:
+        """Raises RetryableError or FatalError, also when the address takes no more."""
         ...
 
 

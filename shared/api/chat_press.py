@@ -6,7 +6,6 @@ through the Web API. Everybody who presses hears what came of their own press.
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from shared import log
 from shared.api import names
-from shared.api.body import read_object
+from shared.api.body import object_at, read_object
 from shared.api.chat_form import read_form
 from shared.api.chat_parts import Parts
 from shared.api.chat_request import NOT_KNOWN, NOTHING_DONE, deadline, digest_of, is_first
 from shared.api.chat_slack import EMPTY, response_url, user_of, verified
 from shared.api.http import Reply
-from shared.api.problems import Problem, json_bytes
-from shared.chat import links
+from shared.api.problems import Problem
+from shared.chat import action_links, links
 from shared.chat.actions import NOT_YOURS, Outcome, Pressed
 from shared.chat.card import Button, Card, Tone, Verb
 from shared.errors import HubletError, RetryableError
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from shared.api.http import Call
     from shared.app import App
     from shared.hubs.model import Principal
-    from shared.hubs.ports import Answered
 
 LOGIN_LIFE = timedelta(minutes=10)
 
@@ -41,8 +39,6 @@ bytes for each UTF-16 unit that is not ASCII, in up to 4000 of text and as many 
 
 MAX_ACTIONS = 5
 """Of one payload. Slack sends one for a button."""
-
-_OVER = frozenset({"expired_url", "used_url"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +77,19 @@ async def interaction(call: "Call", app: "App", parts: Parts) -> Reply:
 
 def read_payload(app: "App", payload: Mapping[str, Any]) -> Clicked:
     """Without actions when it holds nothing that is ours. Raises Problem `InvalidForm` when it says of nobody."""
-    team, enterprise = _object(payload, "team"), _object(payload, "enterprise")
+    team, enterprise = object_at(payload, "team"), object_at(payload, "enterprise")
     grid = enterprise.get("id") if payload.get("is_enterprise_install") is True or not team else None
-    user = user_of(team.get("id"), _object(payload, "user").get("id"), grid)
+    user = user_of(team.get("id"), object_at(payload, "user").get("id"), grid)
     if user is None:
         raise Problem("InvalidForm", "The payload needs the ids of team and user.")
-    container, message = _object(payload, "container"), _object(payload, "message")
+    container, message = object_at(payload, "container"), object_at(payload, "message")
     ts = container.get("message_ts") or message.get("ts")
     if container.get("is_ephemeral") is True or message.get("is_ephemeral") is True:
         ts = None
     return Clicked(
         user=user,
         actions=_actions(payload),
-        channel=_text(container.get("channel_id") or _object(payload, "channel").get("id")),
+        channel=_text(container.get("channel_id") or object_at(payload, "channel").get("id")),
         ts=_text(ts),
         url=response_url(app.settings, payload.get("response_url")),
     )
@@ -122,11 +118,6 @@ def _action(action: object) -> Action | None:
         pass
     log.info("chat_action_ignored", action=str(verb)[:64])
     return None
-
-
-def _object(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = payload.get(name)
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str | None:
@@ -187,7 +178,6 @@ async def login_card(app: "App", parts: Parts, principal: "Principal", hub_id: s
     """A link that shows the admin login once, for its owner alone. The login itself never passes through a chat.
 
     Raises UserError `HubNotFound`, for a foreign hub too."""
-    from shared.chat import action_links
     from shared.hubs.commands import find_hub, not_found
 
     hub = await find_hub(app, principal, hub_id)
@@ -251,28 +241,11 @@ async def _respond(app: "App", parts: Parts, clicked: Clicked, outcome: Outcome,
     if clicked.url is None:
         return False
     how = {"replace_original": True} if outcome.done else {"replace_original": False, "response_type": "ephemeral"}
-    headers = {"Content-Type": "application/json; charset=utf-8"}
     try:
         async with asyncio.timeout(parts.tell_limit_s):
-            answered = await app.outbound.post(
-                clicked.url, json_bytes({**message, **how}), headers, limit_s=parts.tell_limit_s
-            )
+            await parts.slack(app).respond(clicked.url, {**message, **how}, limit_s=parts.tell_limit_s)
     except (HubletError, TimeoutError) as error:
-        log.info("response_url_failed", code=getattr(error, "code", "TimedOut"))
+        said = str(error) if isinstance(error, HubletError) else ""
+        log.info("response_url_failed", code=getattr(error, "code", "TimedOut"), error=said)
         return False
-    if _taken(answered):
-        return True
-    log.info("response_url_refused", status=answered.status)
-    return False
-
-
-def _taken(answered: "Answered") -> bool:
-    """Slack says `ok` as text, or JSON; an address that takes no more may answer 200 with an error as well."""
-    text = answered.body.decode("utf-8", "replace").strip()
-    if not 200 <= answered.status < 300 or text in _OVER:
-        return False
-    try:
-        said = json.loads(text)
-    except ValueError:
-        return True
-    return not (isinstance(said, dict) and said.get("ok") is False)
+    return True

@@ -71,6 +71,18 @@ def digest_of(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
+def conversation(app: "App", user: ChatUser, channel: str) -> Thread:
+    """Where this user asks, as it is to be stored if a hub comes of it. Its id cannot be guessed."""
+    return Thread(
+        id="".join(app.entropy.hub_suffix() for _ in range(5)),
+        platform=user.platform,
+        team=user.team,
+        channel=channel,
+        user=user.user,
+        created_at=app.clock.now(),
+    )
+
+
 def deadline(parts: Parts) -> float:
     """When the answer must be made, in the event loop's time."""
     return asyncio.get_running_loop().time() + parts.limit_s

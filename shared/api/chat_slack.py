@@ -1,17 +1,17 @@
 """Slack's slash command, and what its requests have in common with pressed buttons."""
 
 import re
-from datetime import timedelta
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from shared import log
 from shared.api.body import MAX_BYTES
 from shared.api.chat_form import read_form
 from shared.api.chat_parts import Parts
-from shared.api.chat_request import ChatRequest, answer, digest_of, not_signed, raw_body
+from shared.api.chat_request import ChatRequest, answer, conversation, digest_of, not_signed, raw_body
 from shared.api.http import Reply
 from shared.api.problems import Problem
+from shared.chat import response_urls
 from shared.chat.card import Card
 from shared.chat.links import chat_user
 from shared.chat.signatures import slack_signed
@@ -23,16 +23,10 @@ if TYPE_CHECKING:
     from shared.app import App
     from shared.settings import Settings
 
-RESPONSES, RESPONSES_FOR = 5, timedelta(minutes=30)
-"""https://docs.slack.dev/interactivity/handling-user-interaction#message_responses"""
-
-RESPONSE_HOST = "hooks.slack.com"
-
 EMPTY = Reply(200, b"", "text/plain")
 """Slack shows nothing."""
 
 _CHANNEL = re.compile(r"[A-Za-z0-9]{1,64}")
-_URL = re.compile(r"https://[!-~]{1,2000}")
 
 
 def verified(call: "Call", app: "App", most: int = MAX_BYTES) -> bytes:
@@ -86,11 +80,8 @@ def response_url(settings: "Settings", url: object) -> str | None:
     """The address if it is Slack's own. What is posted there is for this user, or this channel, and nobody else."""
     if not url:
         return None
-    api = urlsplit(settings.slack_api).netloc.lower()
-    if isinstance(url, str) and _URL.fullmatch(url) and "\\" not in url:
-        host = urlsplit(url).netloc.lower()
-        if host in (RESPONSE_HOST, api):
-            return url
+    if isinstance(url, str) and response_urls.is_slacks(url, settings.slack_api):
+        return url
     log.warning("response_url_dropped")
     return None
 
@@ -101,15 +92,8 @@ def _grid(form: dict[str, str]) -> str | None:
 
 def _thread(app: "App", user: ChatUser, channel: str, url: object) -> Thread:
     """The conversation as it is to be stored if a hub comes of it."""
-    now, address = app.clock.now(), response_url(app.settings, url)
-    return Thread(
-        id="".join(app.entropy.hub_suffix() for _ in range(5)),
-        platform="slack",
-        team=user.team,
-        channel=channel,
-        user=user.user,
-        created_at=now,
-        response_url=address,
-        response_left=RESPONSES if address else 0,
-        response_until=now + RESPONSES_FOR if address else None,
-    )
+    thread, address = conversation(app, user, channel), response_url(app.settings, url)
+    if address is None:
+        return thread
+    until = thread.created_at + response_urls.LIFE
+    return replace(thread, response_url=address, response_left=response_urls.POSTS, response_until=until)

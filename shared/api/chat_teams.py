@@ -6,28 +6,26 @@ https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-
 import html
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared import log
 from shared.api import names
+from shared.api.body import object_at
 from shared.api.chat_parts import Parts
-from shared.api.chat_request import ChatRequest, answer, digest_of, not_signed, raw_body
+from shared.api.chat_request import ChatRequest, answer, conversation, digest_of, not_signed, raw_body
 from shared.api.http import Reply
 from shared.api.problems import Problem
+from shared.chat import action_links
 from shared.chat.card import Button, Card, Tone, Verb
 from shared.chat.links import chat_user
 from shared.chat.signatures import teams_fresh, teams_signed
-from shared.hubs.ports import Thread
 
 if TYPE_CHECKING:
     from shared.api.http import Call
     from shared.api.prices import PriceMemo
     from shared.app import App
     from shared.hubs.model import Principal
-
-LINK_LIFE = timedelta(hours=12)
-"""Of a button's link, or until the stop it is about: a channel's messages are read for years."""
 
 NEVER_IN_A_CHANNEL = (Verb.LOGIN, Verb.DELETE)
 
@@ -58,21 +56,14 @@ async def mention(call: "Call", app: "App", prices: "PriceMemo", parts: Parts) -
     if activity.get("type") != "message":
         log.info("chat_activity_ignored", kind=str(activity.get("type"))[:64])
         return Reply.of(200, SILENCE)
-    user = chat_user("teams", _tenant(activity), _text(_object(activity, "from"), "aadObjectId"))
+    user = chat_user("teams", _tenant(activity), _text(object_at(activity, "from"), "aadObjectId"))
     if user is None:
         return Reply.of(200, parts.teams_message(NOBODY, lambda _: None))
     request = ChatRequest(
         user=user,
         text=said(_text(activity, "text")),
         key=digest_of(body),
-        thread=Thread(
-            id="".join(app.entropy.hub_suffix() for _ in range(5)),
-            platform="teams",
-            team=user.team,
-            channel=_text(_object(activity, "conversation"), "id")[:256],
-            user=user.user,
-            created_at=app.clock.now(),
-        ),
+        thread=conversation(app, user, _text(object_at(activity, "conversation"), "id")[:256]),
         confirm_by="text",
         answered_alone=False,
     )
@@ -98,8 +89,6 @@ def linker(app: "App", parts: Parts, principal: "Principal | None") -> Callable[
     base = app.settings.links_to
 
     def link(button: Button) -> str | None:
-        from shared.chat import action_links
-
         if button.verb is None:
             return button.url or None
         if principal is None or not base or button.verb in NEVER_IN_A_CHANNEL:
@@ -118,18 +107,14 @@ def linker(app: "App", parts: Parts, principal: "Principal | None") -> Callable[
 
 
 def _expiry(now: datetime, deadline: str) -> datetime:
-    stop = names.timestamp(deadline) if deadline else None
-    return min(now + LINK_LIFE, stop) if stop is not None and stop > now else now + LINK_LIFE
+    """The stop that the button is about, if that is near."""
+    stop, end = names.timestamp(deadline) if deadline else None, now + action_links.LIFE
+    return min(end, stop) if stop is not None and stop > now else end
 
 
 def _tenant(activity: Mapping[str, Any]) -> str:
-    channel = _object(_object(activity, "channelData"), "tenant")
-    return _text(_object(activity, "conversation"), "tenantId") or _text(channel, "id")
-
-
-def _object(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = document.get(name)
-    return value if isinstance(value, dict) else {}
+    channel = object_at(object_at(activity, "channelData"), "tenant")
+    return _text(object_at(activity, "conversation"), "tenantId") or _text(channel, "id")
 
 
 def _text(document: Mapping[str, Any], name: str) -> str:

@@ -22,6 +22,9 @@ PATH = "chat/actions"
 
 MAX_TOKEN = 1024
 
+LIFE = timedelta(hours=12)
+"""Of a button's link that is about no deadline: a channel's messages are read for years."""
+
 LONGEST = timedelta(hours=24)
 """That a link was used is remembered for a day (`ChatStore.first_sight`)."""
 

@@ -17,6 +17,7 @@ from shared.errors import ConcurrentUpdate, FatalError, HubletError, RetryableEr
 from shared.hubs import agenda, meter, stuck, words
 from shared.hubs.agenda import Rules, Why
 from shared.hubs.model import Hub, Notice, StepName
+from shared.hubs.notice_kinds import kind_of
 from shared.hubs.ports import ChatUser
 from shared.hubs.states import CREATING, Goal, HubState
 
@@ -225,7 +226,7 @@ def notice_card(notice: Notice, hub: Hub | None, rules: Rules, now: datetime) ->
     stopped; ...). None = the message that follows the hub tells it (`progress`), or it is out of date.
 
     `hub`: as it is now; None (or another one of the name) = it is gone."""
-    kind = kind_of(notice)
+    kind = kind_of(notice.type)
     if hub is not None and hub.id != notice.hub_id:
         hub = None
     if kind in FOLLOWED:
@@ -235,18 +236,13 @@ def notice_card(notice: Notice, hub: Hub | None, rules: Rules, now: datetime) ->
     return None if card is None else replace(card, private=False)
 
 
-def kind_of(notice: Notice) -> str:
-    """`stopping-soon` of `io.hublet.hub.stopping-soon.v1`."""
-    return re.sub(r"\.v\d+$", "", notice.type.removeprefix("io.hublet.hub."))
-
-
 def _plain_notice(notice: Notice) -> Card:
     """Of a kind that only a newer release knows."""
     return Card(title=_line(notice.hub_name, 60) or notice.hub_id, lines=(_line(notice.message),))
 
 
 def _stopping_soon(notice: Notice, hub: Hub | None, rules: Rules, now: datetime) -> Card | None:
-    deadline = _deadline(notice)
+    deadline = deadline_of(notice)
     if hub is None or hub.state is not HubState.READY or deadline is None or deadline <= now:
         return None
     stop = agenda.next_stop(hub, rules, now)
@@ -264,7 +260,7 @@ def _stopping_soon(notice: Notice, hub: Hub | None, rules: Rules, now: datetime)
 
 
 def _ending_soon(notice: Notice, hub: Hub | None, rules: Rules, now: datetime) -> Card | None:
-    deadline = _deadline(notice)
+    deadline = deadline_of(notice)
     if hub is None or hub.goal is Goal.DELETED or hub.state is HubState.FAILED or deadline is None or deadline <= now:
         return None
     removed = agenda.removal(hub, rules)
@@ -366,7 +362,8 @@ def _budget(notice: Notice, hub: Hub | None, rules: Rules, now: datetime) -> Car
     )
 
 
-def _deadline(notice: Notice) -> datetime | None:
+def deadline_of(notice: Notice) -> datetime | None:
+    """The moment that the notice warns of, if of any."""
     return moment_of(notice.data.get("deadline"))
 
 

@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared import log
+from shared.adapters.notify import subject
 from shared.adapters.notify.slack_api import EXPIRED, SlackApi, SlackRefused, SlackTokenRefused
 from shared.api.names import SLACK_CHANNEL
 from shared.chat import blocks, cards
@@ -153,11 +154,8 @@ class SlackSink:
 
     async def _subject(self, notice: Notice) -> tuple[Hub | None, bool]:
         """The hub as it is; True = as it was when it was deleted."""
-        hub = await self._hubs.get(notice.owner, notice.hub_name)
-        if hub is not None and hub.id == notice.hub_id:
-            return hub, False
-        gone = await self._hubs.gone(notice.owner, notice.hub_id)
-        return (gone.hub if gone is not None else None), True
+        hub = await subject.present(self._hubs, notice)
+        return (hub, False) if hub is not None else (await subject.buried(self._hubs, notice), True)
 
     async def _slack_thread(self, hub: Hub) -> Thread | None:
         thread = await self._chat.thread(hub.thread) if hub.thread else None
@@ -367,8 +365,5 @@ def _claimed_until(thread: Thread) -> datetime:
 
 def _too_late(notice: Notice, now: datetime) -> bool:
     """A warning of something that has happened, or was put off, by now."""
-    deadline = notice.data.get("deadline")
-    try:
-        return isinstance(deadline, str) and datetime.fromisoformat(deadline) <= now
-    except (ValueError, TypeError):
-        return False
+    deadline = cards.deadline_of(notice)
+    return deadline is not None and deadline <= now

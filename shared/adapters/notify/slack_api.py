@@ -8,17 +8,14 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
+from shared.chat import response_urls
 from shared.errors import FatalError, RetryableError
 from shared.hubs.ports import Answered, Outbound
 from shared.settings import Settings
 
 LIMIT_S = 8.0
 """For one request. A delivery may need two, and has a limit of its own."""
-
-RESPONSE_HOST = "hooks.slack.com"
-"""https://docs.slack.dev/interactivity/handling-user-interaction#message_responses"""
 
 NOT_NOW = frozenset(
     {
@@ -93,13 +90,13 @@ class SlackApi:
         error = _code(document.get("error")) if document is not None else ""
         raise _trouble(answered, error, refused=error or _status(answered))
 
-    async def respond(self, response_url: str, message: Mapping[str, Any]) -> None:
+    async def respond(self, response_url: str, message: Mapping[str, Any], *, limit_s: float = LIMIT_S) -> None:
         """Says it in the conversation of one command. Raises as `call` does; SlackRefused `expired_url` when the
         address takes no more."""
-        if not self._may_respond_to(response_url):
+        if not response_urls.is_slacks(response_url, self._base):
             raise SlackRefused("foreign_response_url")
         headers = {"Content-Type": "application/json; charset=utf-8"}
-        answered = await self._outbound.post(response_url, _body(message), headers, limit_s=LIMIT_S)
+        answered = await self._outbound.post(response_url, _body(message), headers, limit_s=limit_s)
         document = _document(answered.body)
         said = document.get("error") if document is not None else answered.body[:64].decode("utf-8", "replace").strip()
         if answered.status == 200 and (said == "ok" or (document is not None and document.get("ok") is True)):
@@ -108,17 +105,6 @@ class SlackApi:
         if answered.status in (404, 410) or error in ("expired_url", "used_url"):
             raise SlackRefused(EXPIRED)
         raise _trouble(answered, error, refused=error or _status(answered))
-
-    def _may_respond_to(self, url: str) -> bool:
-        """Slack's own host, or that of the API of the settings: nothing of a hub goes anywhere else."""
-        try:
-            parts = urlsplit(url)
-            host, port, mine = parts.hostname, parts.port, urlsplit(self._base)
-        except ValueError:
-            return False
-        if parts.scheme != "https" or parts.username is not None or parts.password is not None:
-            return False
-        return (host, port or 443) in {(RESPONSE_HOST, 443), (mine.hostname, mine.port or 443)}
 
 
 def _trouble(answered: Answered, error: str, *, refused: str) -> Exception:

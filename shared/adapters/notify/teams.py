@@ -8,9 +8,10 @@ id back, so a message cannot be changed later: what only shows progress is not t
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared import log
+from shared.adapters.notify import subject
 from shared.chat import action_links, adaptive, cards
 from shared.chat.action_links import ActionLink
 from shared.chat.card import Button, Card, Verb
@@ -18,19 +19,15 @@ from shared.clock import Clock
 from shared.errors import HubletError, RetryableError
 from shared.hubs.agenda import Rules
 from shared.hubs.model import Hub, Notice
+from shared.hubs.notice_kinds import PROGRESS, kind_of
 from shared.hubs.ports import Answered, ChatStore, HubStore, Outbound
 from shared.settings import Settings
-
-LINK_LIFE = timedelta(hours=12)
-"""Of a button that is about no deadline."""
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 _BUSY = 429
 
 _NEVER_IN_A_CHANNEL = (Verb.LOGIN, Verb.DELETE)
 """A link's holder may press it, and a whole channel reads these."""
-
-_PREFIX, _SUFFIX = "io.hublet.hub.", ".v1"
 
 
 class TeamsSink:
@@ -58,9 +55,9 @@ class TeamsSink:
 
     async def targets(self, notice: Notice) -> Sequence[str]:
         """The webhook that the hub names; else the first one, when the hub was steered from Teams last."""
-        if not self._urls or _kind(notice) == "progress":
+        if not self._urls or kind_of(notice.type) == PROGRESS:
             return ()
-        hub = await self._present(notice) or await self._buried(notice)
+        hub = await subject.present(self._hubs, notice) or await subject.buried(self._hubs, notice)
         if hub is None:
             return ()
         named = hub.spec.notify.teams_webhook
@@ -94,29 +91,20 @@ class TeamsSink:
     async def _card(self, notice: Notice) -> Card | None:
         """None = what the notice says is out of date."""
         now = self._clock.now()
-        deadline = _moment(notice.data.get("deadline"))
+        deadline = cards.deadline_of(notice)
         if deadline is not None and deadline <= now:
             return None
-        hub = await self._present(notice)
-        if _kind(notice) == "ready":
+        hub = await subject.present(self._hubs, notice)
+        if kind_of(notice.type) == "ready":
             return self._hub_card(hub, self._rules, now) if hub is not None else None
         return self._notice_card(notice, hub, self._rules, now)
-
-    async def _present(self, notice: Notice) -> Hub | None:
-        """The hub as it is now; None = it is gone, also when another one has its name meanwhile."""
-        hub = await self._hubs.get(notice.owner, notice.hub_name)
-        return hub if hub is not None and hub.id == notice.hub_id else None
-
-    async def _buried(self, notice: Notice) -> Hub | None:
-        gone = await self._hubs.gone(notice.owner, notice.hub_id)
-        return gone.hub if gone is not None else None
 
     def _link(self, notice: Notice, button: Button) -> str | None:
         """An action page for the hub's owner. None where a link must not be: the button is left out then."""
         if button.verb is None or button.verb in _NEVER_IN_A_CHANNEL or not self._settings.links_to:
             return None
         now = self._clock.now()
-        ends = _moment(button.deadline) or now + LINK_LIFE
+        ends = cards.moment_of(button.deadline) or now + action_links.LIFE
         if ends <= now:
             return None
         # The same at every delivery of this notice: it may be posted twice, and must be good for one press only.
@@ -144,17 +132,3 @@ class TeamsSink:
             self._refusing.add(target)
             log.error("teams_webhook_refuses", target=target, status=answered.status, fix=fix)
         raise RetryableError("WorkflowRefused", message, fix=fix, retry_after_s=answered.retry_after_s)
-
-
-def _kind(notice: Notice) -> str:
-    """`ready` of `io.hublet.hub.ready.v1`."""
-    return notice.type.removeprefix(_PREFIX).removesuffix(_SUFFIX)
-
-
-def _moment(text: object) -> datetime | None:
-    """Of RFC 3339; None for anything else, and for a time without an offset."""
-    try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return moment if moment is not None and moment.tzinfo is not None else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from shared.adapters.notify.slack_api import SlackApi
 from shared.api.chat_parts import Parts
 from shared.api.prices import PriceMemo
 from shared.api.progress import rfc3339
@@ -76,17 +77,10 @@ class Doubles:
             slack_message=lambda card: {"text": card.text, "blocks": [as_block(card)]},
             teams_message=teams_message,
             sign=self._sign,
-            slack=lambda _: self,
+            slack=lambda app: _Slack(self, app),
             limit_s=self.limit_s,
             tell_limit_s=self.tell_limit_s,
         )
-
-    async def call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Slack's Web API."""
-        self.called.append((method, arguments))
-        if self.slack_error is not None:
-            raise self.slack_error
-        return {"ok": True}
 
     async def _run(self, app: App, prices: PriceMemo, asked: Asked) -> Card:
         self.asked.append(asked)
@@ -104,6 +98,20 @@ class Doubles:
     def _sign(self, settings: Settings, link: ActionLink) -> str:
         self.signed.append(link)
         return f"token{len(self.signed)}"
+
+
+class _Slack(SlackApi):
+    """Posts to response URLs as the real one; what is called by name is remembered."""
+
+    def __init__(self, does: Doubles, app: App) -> None:
+        super().__init__(app.outbound, app.settings)
+        self._does = does
+
+    async def call(self, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        self._does.called.append((method, dict(arguments)))
+        if self._does.slack_error is not None:
+            raise self._does.slack_error
+        return {"ok": True}
 
 
 def as_block(card: Card) -> dict[str, Any]:

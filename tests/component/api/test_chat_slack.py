@@ -594,7 +594,7 @@ async def test_a_hub_that_has_the_buttons_id_for_its_name_has_another_login(chat
     chat.world.storage.hubs.seed(a_ready_hub(owner="jaydoe", name=HUB_ID, id="x-ab2cd3"))
     await chat.press(a_button("login"))
     assert chat.does.signed == []
-    assert chat.told[0][1]["text"].startswith("Error HubNotFound")
+    assert chat.told[0][1]["text"].startswith("This button is not for you")
 
 
 @pytest.mark.parametrize("owner", ["ada", None])
