@@ -28,7 +28,7 @@ LASTING = frozenset({f"simulated:{DOWN}", f"simulated:{NEVER}"})
 """Their trouble may be longer than all the other trouble: nobody else waits for them, and a run only at its end."""
 
 HOUR_S = 3600.0
-ROOMS = ("C1", "C2", "C-closed")
+ROOMS = ("C111", "C222", "CCLOSED")
 """Slack's channels; into the last one the bot may not write: its user is told in a direct message."""
 USER = "U1"
 
@@ -59,7 +59,7 @@ class Receivers:
         self._wish_s = rng.choice((None, None, 600.0, 86_400.0))
         self.slack = FakeSlack(self.clock)
         for room in ROOMS:
-            self.slack.channel(room, "not_in_channel" if room == "C-closed" else "")
+            self.slack.channel(room, "not_in_channel" if room == "CCLOSED" else "")
         self.slack.users.add(USER)
 
     def strikes(self, fault: str) -> bool:
