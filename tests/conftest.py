@@ -1,10 +1,23 @@
 """Fixtures that more than one tier uses. Expensive ones live for the session."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.azurite import running_azurite
+from tests.support.often import be_quick, is_quick
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if is_quick(config):
+        be_quick()
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests live to the end: whoever looks for garbage need not look through them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

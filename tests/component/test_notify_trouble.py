@@ -543,12 +543,15 @@ async def test_a_death_at_any_call_of_a_delivery_loses_nothing_and_tells_nobody_
         nothing_lost(here, deaths)
 
 
-async def test_two_deaths_at_any_two_calls_lose_nothing_and_tell_nobody_more_than_twice_more():
+@pytest.mark.parametrize(("every", "then_every"), [(11, 23), pytest.param(5, 9, marks=pytest.mark.slow)])
+async def test_two_deaths_at_any_two_calls_lose_nothing_and_tell_nobody_more_than_twice_more(
+    every: int, then_every: int
+):
     counted = CrashPlan()
     await lived(counted)
     seen = set()
-    for point in range(0, counted.points, 5):
-        for other in range(point + 1, counted.points + 20, 9):
+    for point in range(0, counted.points, every):
+        for other in range(point + 1, counted.points + 20, then_every):
             here, deaths = await lived(CrashPlan(point), CrashPlan(other))
             seen.add(deaths)
             nothing_lost(here, deaths)

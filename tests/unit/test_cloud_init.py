@@ -25,6 +25,7 @@ from shared.steps.cloud_init import (
     cloud_config,
     custom_data_sha256,
 )
+from tests.support.often import examples
 
 HOST, INSTALLER = generate_key_pair("host"), generate_key_pair("hublet-installer")
 
@@ -126,7 +127,7 @@ nasty = st.text(max_size=60) | st.sampled_from(
 
 
 @given(admin=nasty, url=nasty, plugins=st.lists(nasty, max_size=4), comment=nasty)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_no_name_can_change_the_document(admin: str, url: str, plugins: list[str], comment: str):
     wanted = a_cloud_init(agent=b"x", host_public_key=f"ssh-ed25519 AAAA {comment}")
     plan = replace(wanted.install, admin_user=admin, requirements_url=url, plugins=tuple(plugins))

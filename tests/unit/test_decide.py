@@ -34,6 +34,7 @@ from shared.hubs.states import Goal, HubState
 from tests.support.builders import a_hub, a_ready_hub, a_schedule, a_spec, a_stopped_hub, some_settings
 from tests.support.clock import MONDAY_MORNING as NOW
 from tests.support.hub_life import HubLife
+from tests.support.often import examples
 
 RULES = Rules.of(some_settings())
 KEEP = timedelta(hours=24)
@@ -338,7 +339,7 @@ people = st.none() | st.builds(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(hubs, moments, people, st.sampled_from(["", "lost", "unanswered", "refused"]), st.booleans())
 def test_every_visit_ends_and_what_is_left_is_in_the_future(
     hub: Hub, now: datetime, activity: Activity | None, azure: str, guarded: bool

@@ -13,6 +13,7 @@ from shared.hubs.idle import Verdict, judge, rule_minutes
 from shared.hubs.model import Hub, Idle, Life
 from shared.hubs.ports import Activity, Server
 from tests.support.builders import a_ready_hub, a_spec
+from tests.support.often import examples
 
 MINUTE = timedelta(minutes=1)
 WARNING = 10 * MINUTE
@@ -291,7 +292,7 @@ def visits(draw: st.DrawFn) -> list[tuple[int, int]]:
     return active
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(
     minutes=st.sampled_from([15, 30, 60, 120, 240]),
     rule=st.sampled_from([10, 20, 50, 110]),

@@ -3,7 +3,8 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,13 @@ def test_the_catch_all_is_the_last_function_by_name():
     assert sorted(loaded_by(code))[-1] == "zz_no_such_route"
 
 
-def imports_of(path: Path) -> Iterator[tuple[str, bool]]:
+@cache
+def imports_of(path: Path) -> Sequence[tuple[str, bool]]:
     """Names of imported modules; True = at the module's top level at run time."""
+    return tuple(_imports_of(path))
+
+
+def _imports_of(path: Path) -> Iterator[tuple[str, bool]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     lazy: set[ast.AST] = set()
     for node in ast.walk(tree):
@@ -79,6 +85,15 @@ def sources(*folders: str) -> list[Path]:
     return found
 
 
+def offenders(paths: Iterable[Path], refused: Callable[[str, bool], bool]) -> dict[str, set[str]]:
+    """By file: the imports that it must not have; whether they are at its top level is the second argument."""
+    found = {
+        str(path.relative_to(ROOT)): {name for name, at_top in imports_of(path) if refused(name, at_top)}
+        for path in paths
+    }
+    return {path: names for path, names in found.items() if names}
+
+
 def within(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
 
@@ -99,32 +114,41 @@ OUTSIDE = (
 )
 
 
-@pytest.mark.parametrize("path", sources("shared/hubs"), ids=lambda path: path.name)
-def test_the_domain_knows_nothing_outside_itself(path: Path):
-    reached = {name for name, _ in imports_of(path) for package in OUTSIDE if within(name, package)}
-    assert reached == set()
+def test_the_domain_knows_nothing_outside_itself():
+    outside = offenders(sources("shared/hubs"), lambda name, _: any(within(name, package) for package in OUTSIDE))
+    assert outside == {}
 
 
-@pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_deployed_imports_the_local_parts_or_the_tests(path: Path):
-    reached = {name for name, _ in imports_of(path) if within(name, "localdev") or within(name, "tests")}
-    assert reached == set()
+def test_what_chats_have_in_common_knows_no_adapter():
+    assert offenders(sources("shared/chat"), lambda name, _: within(name, "shared.adapters")) == {}
 
 
-@pytest.mark.parametrize("path", sources("shared"), ids=lambda path: str(path.relative_to(ROOT)))
-def test_shared_code_does_not_know_the_triggers(path: Path):
-    assert not [name for name, _ in imports_of(path) if within(name, "functions")]
+def test_an_import_that_must_not_be_is_found_and_its_file_named():
+    found = offenders([ROOT / "shared/chat/action_links.py"], lambda name, at_top: within(name, "cryptography"))
+    assert list(found) == ["shared/chat/action_links.py"]
+    assert offenders([ROOT / "shared/chat/action_links.py"], lambda name, at_top: at_top and name == "hashlib")
+    assert not offenders(
+        [ROOT / "shared/chat/action_links.py"], lambda name, at_top: at_top and within(name, "cryptography")
+    )
 
 
-@pytest.mark.parametrize("path", sources("shared/steps"), ids=lambda path: path.name)
-def test_steps_reach_the_outside_through_ports_only(path: Path):
-    reached = {name for name, _ in imports_of(path) if within(name, "azure") or within(name, "shared.api")}
-    assert reached == set()
+def test_nothing_deployed_imports_the_local_parts_or_the_tests():
+    assert offenders(DEPLOYED, lambda name, _: within(name, "localdev") or within(name, "tests")) == {}
 
 
-@pytest.mark.parametrize("path", sources("shared/adapters"), ids=lambda path: str(path.relative_to(ROOT)))
-def test_adapters_load_their_libraries_at_first_use(path: Path):
-    assert not [name for name, at_top in imports_of(path) if at_top and any(within(name, heavy) for heavy in HEAVY)]
+def test_shared_code_does_not_know_the_triggers():
+    assert offenders(sources("shared"), lambda name, _: within(name, "functions")) == {}
+
+
+def test_steps_reach_the_outside_through_ports_only():
+    assert offenders(sources("shared/steps"), lambda name, _: within(name, "azure") or within(name, "shared.api")) == {}
+
+
+def test_adapters_load_their_libraries_at_first_use():
+    loaded = offenders(
+        sources("shared/adapters"), lambda name, at_top: at_top and any(within(name, heavy) for heavy in HEAVY)
+    )
+    assert loaded == {}
 
 
 @pytest.mark.parametrize("path", sources("shared/onvm"), ids=lambda path: path.name)

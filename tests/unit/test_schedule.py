@@ -622,17 +622,29 @@ def test_a_schedule_in_words(plan: Schedule, words: str):
 # ------------------------------------------------------------------ the oracle
 
 
-def test_ten_thousand_random_cases_are_as_the_minute_table_says():
-    report = oracle.run(10_000, seed=20270328)
+@pytest.mark.parametrize(
+    ("cases", "zones"), [(1_000, 400), pytest.param(10_000, 500, marks=pytest.mark.slow)], ids=["some", "many"]
+)
+def test_random_cases_are_as_the_minute_table_says(cases: int, zones: int):
+    report = oracle.run(cases, seed=20270328)
     assert report.examples == ()
     assert report.mismatches == 0
-    assert report.cases == 10_000
-    assert report.zones > 500
-    assert report.at_changes > 2_500, "too few cases where it matters"
-    assert report.slipped > 150, "too few cases in a gap"
+    assert report.cases == cases
+    assert report.zones > zones
+    assert report.at_changes > cases / 4, "too few cases where it matters"
+    assert report.slipped > cases * 0.015, "too few cases in a gap"
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu"])
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "Africa/Casablanca",  # changes most often, and beside the usual days
+        *(
+            pytest.param(zone, marks=pytest.mark.slow)
+            for zone in ("Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu")
+        ),
+    ],
+)
 def test_the_oracles_table_is_what_a_walk_through_every_minute_finds(zone: str):
     stretches = oracle.table(ZoneInfo(zone))
     assert oracle.table(ZoneInfo(zone), stride=1) == stretches
@@ -704,7 +716,7 @@ CLOCKS_THAT_CHANGE = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 
 
 def judge(subject: oracle.Subject) -> oracle.Report:
-    return oracle.run(400, seed=5, subject=subject, zones=CLOCKS_THAT_CHANGE)
+    return oracle.run(150, seed=5, subject=subject, zones=CLOCKS_THAT_CHANGE)
 
 
 def test_the_oracle_agrees_with_another_program_of_the_same_rule():

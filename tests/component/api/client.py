@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import azure.functions as func
@@ -20,18 +22,21 @@ from functions import (
     tokens_http,
 )
 from localdev.host.routes import Template, split_path
+from shared.api import chat_parts
 from shared.api.action_press import Press
 from shared.api.chat_parts import Parts
 from shared.api.http import Edge
 from shared.api.prefer import Waits
 from shared.api.prices import PriceMemo
 from shared.app import App
+from shared.chat import actions
+from shared.chat.actions import Outcome, Pressed
 from shared.hubs.ports import TokenRecord
 from tests.support.world import World
 
 ADMIN_TOKEN = "an-admin-token-of-more-than-32-characters"
 BASE = "https://hublet.example.org"
-MODULES = (hubs_http, operations_http, tokens_http, sinks_http, catalog_http, actions_http, meta_http)
+MODULES = (hubs_http, operations_http, tokens_http, sinks_http, catalog_http, meta_http)
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,47 @@ class Answer:
         return {mistake["pointer"]: mistake["code"] for mistake in self.json.get("errors", [])}
 
 
+type Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
+
+
+@dataclass(frozen=True)
+class _Serving:
+    """What one `Api` gives to the functions that all of them share."""
+
+    edge: Edge
+    chat: Callable[[], Parts]
+    press: Press
+
+
+_serving: ContextVar[_Serving] = ContextVar("serving")
+
+
+class _Edge:
+    """That of the `Api` whose request is served: to register the functions takes far longer than to serve one."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_serving.get().edge, name)
+
+
+async def _press(app: App, pressed: Pressed) -> Outcome:
+    return await _serving.get().press(app, pressed)
+
+
+@cache
+def _functions() -> list[tuple[list[str], Template, Handler]]:
+    edge = cast(Edge, _Edge())
+    functions = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+    for module in MODULES:
+        functions.register_functions(module.blueprint(edge))
+    functions.register_functions(actions_http.blueprint(edge, _press))
+    functions.register_functions(chat_http.blueprint(edge, lambda: _serving.get().chat()))
+    found = []
+    for function in sorted(functions.get_functions(), key=lambda function: str(function.get_function_name())):
+        trigger = json.loads(function.get_raw_bindings()[0])
+        found.append((trigger["methods"], Template.parse(trigger["route"]), function.get_user_function()))
+    return found
+
+
 class Api:
     """The HTTP functions over one world. Time passes only when a handler sleeps; `while_waiting` runs at each sleep.
     `press`: what a press on an action page does instead of the real thing."""
@@ -73,16 +119,7 @@ class Api:
         self.while_waiting: list[Callable[[], Awaitable[None] | None]] = []
         self.sleeps = 0
         edge = Edge(app=app or (lambda: world.app), waits=Waits(self._sleep, limit=max_waits), prices=PriceMemo())
-        functions = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-        for module in MODULES:
-            functions.register_functions(
-                actions_http.blueprint(edge, press) if module is actions_http else module.blueprint(edge)
-            )
-        functions.register_functions(chat_http.blueprint(edge, chat) if chat else chat_http.blueprint(edge))
-        self._functions = []
-        for function in sorted(functions.get_functions(), key=lambda function: str(function.get_function_name())):
-            trigger = json.loads(function.get_raw_bindings()[0])
-            self._functions.append((trigger["methods"], Template.parse(trigger["route"]), function.get_user_function()))
+        self._serving = _Serving(edge, chat or chat_parts.real, press or actions.press)
 
     async def _sleep(self, seconds: float) -> None:
         self.sleeps += 1
@@ -127,7 +164,7 @@ class Api:
     async def dispatch(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """One request as the host hands it over; header names in lower case."""
         parts = urlsplit(path)
-        for methods, template, handler in self._functions:
+        for methods, template, handler in _functions():
             values = template.match(split_path(parts.path)[1:])
             if method in methods and values is not None:
                 request = func.HttpRequest(
@@ -138,7 +175,11 @@ class Api:
                     route_params=values,
                     body=body,
                 )
-                response = await handler(request)
+                before = _serving.set(self._serving)
+                try:
+                    response = await handler(request)
+                finally:
+                    _serving.reset(before)
                 named = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(response.status_code, response.get_body(), named)
         return Answer(404, b"", {})  # as the host itself answers

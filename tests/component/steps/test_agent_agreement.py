@@ -31,6 +31,7 @@ from shared.steps.install_follow import PhaseClock, read_lines
 from tests.component.steps.bench import StepBench
 from tests.support.builders import a_spec
 from tests.support.fake_machine import NEXT_HOST_KEY, TASK_SECONDS, FakeMachine, failing
+from tests.support.often import examples
 
 
 async def everything_sent() -> list[dict[str, Any]]:
@@ -146,7 +147,7 @@ _STATUS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(_STATUS | st.dictionaries(st.text(), _JSON))
 def test_any_status_is_either_understood_or_refused(answer: dict[str, Any]):
     try:
@@ -166,7 +167,7 @@ _STAMPED = st.tuples(
 ).map("".join)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.lists(_LINE | _STAMPED, max_size=20))
 def test_any_log_is_read_without_harm(lines: list[str]):
     found = read_lines("\n".join(lines))

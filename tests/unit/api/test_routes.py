@@ -1,6 +1,7 @@
 """The table of routes and the description made of it."""
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -28,6 +29,12 @@ from tests.support.fake_chat import FakeOutbound
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@cache
+def description() -> dict[str, Any]:
+    """Made once: nothing here changes it."""
+    return openapi.document()
+
+
 def test_names_and_paths_are_unique():
     assert len({route.name for route in ROUTES}) == len(ROUTES)
     assert len({(route.method, route.path) for route in ROUTES}) == len(ROUTES)
@@ -37,7 +44,7 @@ def test_names_and_paths_are_unique():
 def test_every_route_has_listed_codes_answers_and_a_place_in_the_description(route):
     assert set(openapi.codes_of(route)) <= set(CODES)
     assert route.answers
-    operation = openapi.document()["paths"][f"/api/{route.path}"][route.method.lower()]
+    operation = description()["paths"][f"/api/{route.path}"][route.method.lower()]
     assert operation["operationId"] == route.name
     assert (operation.get("security") == []) == (route.access is Access.ANONYMOUS)
     asks_who = route.access is not Access.ANONYMOUS or route.name == "meta_readyz" or "BadSignature" in route.codes
@@ -115,7 +122,7 @@ EXAMPLE_CASES = [
 
 
 def test_every_body_has_an_example_in_the_description():
-    document = openapi.document()
+    document = description()
     for route in ROUTES:
         if route.body is not None:
             content = document["paths"][f"/api/{route.path}"][route.method.lower()]["requestBody"]["content"]
@@ -125,7 +132,7 @@ def test_every_body_has_an_example_in_the_description():
 
 @pytest.mark.parametrize(("schema", "body"), EXAMPLE_CASES)
 def test_every_example_is_what_its_schema_says(schema: str, body: Any):
-    components = openapi.document()["components"]
+    components = description()["components"]
     described = {"$ref": f"#/components/schemas/{schema}", "components": components}
     jsonschema_rs.validator_for(described).validate(dict(body))
 
@@ -159,6 +166,6 @@ def test_every_example_is_taken(schema: str, body: Any):
 
 @pytest.mark.parametrize("schema", ["HubPatch", "SchedulePatch"])
 def test_a_patch_has_no_defaults_that_a_client_could_fill_in(schema: str):
-    fields = openapi.document()["components"]["schemas"][schema]["properties"]
+    fields = description()["components"]["schemas"][schema]["properties"]
     assert fields
     assert not [name for name, field in fields.items() if "default" in field]

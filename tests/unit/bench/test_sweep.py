@@ -5,6 +5,9 @@ import pytest
 from localdev.bench import sweep
 from shared.hubs.sweep import LOOKS
 
+pytestmark = pytest.mark.slow
+"""Thousands of hubs. The quick run counts lists and looks of one sweep in tests/component/lifecycle/test_sweep.py."""
+
 
 @pytest.fixture(scope="module")
 def figures() -> sweep.Figures:

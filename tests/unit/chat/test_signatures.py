@@ -365,6 +365,11 @@ def judged(requests: Iterator[Request], verify: Callable[[Request], bool]) -> tu
     return taken, refused, seen
 
 
+def is_found(requests: Iterator[Request], weak: Callable[[Request], bool]) -> bool:
+    """Whether a forged one is taken; what comes after the first one proves nothing more."""
+    return any(weak(request) and not request.whole for request in requests)
+
+
 def by_slack(request: Request) -> bool:
     return slack_signed(SECRET, request.stamp, request.signature, request.body, NOW)
 
@@ -432,7 +437,7 @@ def of_a_prefix(request: Request) -> bool:
 )
 def test_a_weak_slack_verifier_is_found(weak: Callable[[Request], bool], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(f"{__name__}.CASES", FEW)
-    assert judged(slack_requests(1), weak)[0] > 0
+    assert is_found(slack_requests(1), weak)
 
 
 def of_decoded_bytes(request: Request) -> bool:
@@ -457,7 +462,7 @@ def without_order_mark(request: Request) -> bool:
 @pytest.mark.parametrize("weak", [of_decoded_bytes, any_scheme, without_order_mark, lambda _: True])
 def test_a_weak_teams_verifier_is_found(weak: Callable[[Request], bool], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(f"{__name__}.CASES", FEW)
-    assert judged(teams_requests(1), weak)[0] > 0
+    assert is_found(teams_requests(1), weak)
 
 
 def test_a_verifier_that_refuses_everything_is_found_too(monkeypatch: pytest.MonkeyPatch):

@@ -17,6 +17,7 @@ from shared.hubs.model import Attempt, Hub, HubSpec, LongOperation, Place, Rung,
 from shared.hubs.ports import Delivery, Gone, HubSecrets, Pending, Quota
 from tests.support.builders import a_hub, a_notice, a_ready_hub, an_event, an_idempotency, an_operation
 from tests.support.clock import MONDAY_MORNING
+from tests.support.often import examples
 
 TEXT = st.text(max_size=30)
 TIMES = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -68,13 +69,17 @@ def read_back(entity: dict[str, Any]) -> Row:
     return Row(entity, "etag")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(hubs())
 def test_a_hub_comes_back_from_its_row(hub: Hub):
     assert codec.hub_from(read_back(codec.hub_entity(hub))) == replace(hub, etag="etag")
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(hubs(), TIMES)
 def test_a_deleted_hub_comes_back_without_its_long_operation(hub: Hub, deleted_at: datetime):
     gone = codec.gone_from(read_back(codec.gone_entity(Gone(hub=hub, deleted_at=deleted_at))))
