@@ -696,12 +696,11 @@ async def test_a_redelivery_in_the_middle_of_a_visit_is_not_lost_and_nobody_else
 
 async def test_a_row_that_changes_all_the_time_is_busy():
     here = await a_deployment()
-    here.storage.tape.fail("outbox.save", ConcurrentUpdate("Notice"), times=100)
+    here.storage.tape.fail("outbox.save", ConcurrentUpdate("Notice"), times=4)
     with pytest.raises(RetryableError, match="Busy") as caught:
         await redeliver(here.app, a_notice(), "fake")
     assert caught.value.retry_after_s == 5
     assert here.storage.tape.count("outbox.save") == 0
-    here.storage.tape.forgive("outbox.save")
     here.storage.tape.fail("outbox.save", ConcurrentUpdate("Notice"), times=3)
     await redeliver(here.app, a_notice(), "fake")  # the fourth try counts
 

@@ -37,10 +37,10 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "i3-late-writes-are-not-waited-for": ("azure-late", "azure-stale", "flip"),
     "i6-powered-off-counts-as-stopped": ("portal", "flip"),
     "i7-no-deadline": ("machine-dead", "installer-hangs"),
-    "i9-given-up-too-soon": ("sink",),
+    "i9-given-up-too-soon": ("sink", "sink-slow"),
     "i9-notice-removed-before-it-is-delivered": ("kill-before", "kill-after", "sink"),
-    "i9-targets-wait-for-each-other": ("sink-slow",),
-    "i9-who-took-it-is-asked-again": ("sink",),
+    "i9-targets-wait-for-each-other": ("sink", "sink-slow"),
+    "i9-who-took-it-is-asked-again": ("sink", "sink-slow"),
 }
 """Which faults bring a bug to light soonest; the others are hunted in the ordinary mixtures."""
 

@@ -80,6 +80,7 @@ def test_ten_thousand_lives_in_which_everything_goes_wrong_break_no_invariant():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_every_two_faults_together_break_no_invariant():
     outcomes = list(many(pairs(1)))
     assert len(outcomes) == len(FAULTS) * (len(FAULTS) - 1) // 2

@@ -146,9 +146,9 @@ async def test_one_death_is_made_good_for_a_hub_that_is_followed_by_two_of_whom_
 ):
     """Every step is told, and every notice has two visits: points that the least life does not have."""
     spec = a_spec(notify=Notify(slack_channel="C123"))
-    swept = await sweep_singles(lease_s=lease_s, spec=spec, hesitant=True)
-    nothing_wrong(swept)
-    seen = [point.where for point in (await Stage(lease_s=lease_s, spec=spec, hesitant=True).recording()).points]
+    nothing_wrong(await sweep_singles(lease_s=lease_s, spec=spec, hesitant=True))
+    stage = Stage(lease_s=lease_s, spec=spec, hesitant=True)
+    seen = [point.where for point in (await stage.recording()).points]
     for effect in ("notices.put", "outbox.save", "outbox.done", "sink memory.deliver"):
         assert seen.count(f"after {effect}") > 10, effect
 
