@@ -50,9 +50,9 @@ ALTS: Mapping[str, str] = {
 
 def pictures() -> list[Picture]:
     """All of them, in the order of ALTS. Pure."""
-    from shared.chat import adaptive, blocks, cards
+    from shared.chat import adaptive, blocks, cards, notice_cards
 
-    warning = _card(cards.notice_card(stopping_soon(), ready(), RULES, WARNED_AT))
+    warning = _card(notice_cards.notice_card(stopping_soon(), ready(), RULES, WARNED_AT))
     made: dict[str, tuple[str, Mapping[str, Any], datetime]] = {
         "slack-create": ("slack", blocks.message(cards.hub_card(being_made(), RULES, NOW)), NOW),
         "slack-ready": ("slack", blocks.message(cards.hub_card(ready(), RULES, NOW)), NOW),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.chat import cards, steering, trouble
+from shared.chat import cards, error_cards, notice_cards, steering, trouble
 from shared.chat.card import Card, Tone, Verb
 from shared.chat.grammar import shown
 from shared.errors import ConcurrentUpdate, HubletError, RetryableError, RowTooNew, UserError
@@ -68,7 +68,7 @@ async def press(app: "App", pressed: Pressed) -> Outcome:
         hub = await _find(app, pressed)
         return await _press(app, pressed, hub)
     except AzurePaused as paused:
-        return Outcome(False, cards.error_card(paused))
+        return Outcome(False, error_cards.error_card(paused))
     except (RetryableError, ConcurrentUpdate, RowTooNew):
         raise
     except HubletError as error:
@@ -129,7 +129,7 @@ async def _steer(app: "App", pressed: Pressed, hub: Hub, verb: steering.Verb, do
 
 async def _put_off(app: "App", pressed: Pressed, hub: Hub) -> Outcome:
     rules = Rules.of(app.settings)
-    about = cards.moment_of(pressed.deadline)
+    about = notice_cards.moment_of(pressed.deadline)
 
     def check(present: Hub) -> None:
         if not pressed.deadline or present.state is not HubState.READY or present.goal is Goal.DELETED:

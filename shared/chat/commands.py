@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from shared.chat import cards, confirm, links, steering, trouble
+from shared.chat import cards, command_cards, confirm, error_cards, links, steering, trouble
 from shared.chat.card import Button, Card, Tone, Verb
 from shared.chat.grammar import Command, Misread, Order, parse, shown
 from shared.errors import HubletError, RetryableError
@@ -49,27 +49,27 @@ async def how_to_link(app: "App", user: ChatUser, *, alone: bool, owner: str = "
     """With a fresh code when nobody else reads it: whoever sends a code decides whose hubs the account steers. Else an
     administrator links the account by its ids, which are no secret. `owner`: to whom it is linked now."""
     if not alone:
-        return cards.ask_admin_card(user, app.settings.links_to)
+        return command_cards.ask_admin_card(user, app.settings.links_to)
     code, minutes = await links.new_code(app, user), int(links.CODE_LIFE.total_seconds() // 60)
-    return cards.link_card(user, code, minutes, app.settings.links_to, owner=owner)
+    return command_cards.link_card(user, code, minutes, app.settings.links_to, owner=owner)
 
 
 async def _answer(app: "App", prices: "PriceMemo", asked: Asked) -> Card:
     command, principal = parse(asked.text), asked.principal
     if isinstance(command, Misread):
-        return cards.misread_card(command)
+        return command_cards.misread_card(command)
     if command.order is Order.HELP:
-        return cards.help_card(about=command.about)
+        return command_cards.help_card(about=command.about)
     if principal is None:
         return await how_to_link(app, asked.user, alone=asked.alone)
     try:
         if command.order is Order.CREATE:
             return await _create(app, prices, asked, principal, command)
         if command.wrong:
-            return cards.mistakes_card(command.order, command.wrong)
+            return command_cards.mistakes_card(command.order, command.wrong)
         return await _do(app, asked, principal, command)
     except AzurePaused as paused:
-        return cards.error_card(paused)
+        return error_cards.error_card(paused)
     except RetryableError:
         raise
     except HubletError as error:
@@ -80,7 +80,7 @@ async def _do(app: "App", asked: Asked, principal: Principal, command: Command) 
     rules, now = Rules.of(app.settings), app.clock.now()
     match command.order:
         case Order.LINK:
-            return cards.linked_card(principal.owner)
+            return command_cards.linked_card(principal.owner)
         case Order.LIST:
             return cards.list_card(await commands.list_hubs(app, principal), rules, now)
         case Order.COST if command.name is None:
@@ -212,9 +212,9 @@ async def _create(app: "App", prices: "PriceMemo", asked: Asked, principal: Prin
     try:
         parsed = parse_hub_request(document, settings=app.settings, owner=principal.owner, now=now)
     except Problem as problem:
-        wrong += [cards.mistake_words(one) for one in problem.errors] or [problem.detail]
+        wrong += [error_cards.mistake_words(one) for one in problem.errors] or [problem.detail]
     if wrong or parsed is None:
-        return cards.mistakes_card(Order.CREATE, wrong)
+        return command_cards.mistakes_card(Order.CREATE, wrong)
     thread = await app.chat.create_thread(asked.thread)
     created = await commands.create_hub(
         app,

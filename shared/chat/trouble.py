@@ -1,7 +1,7 @@
 """What went wrong, to who asked in a chat and to who runs the service."""
 
 from shared import log
-from shared.chat import cards
+from shared.chat import error_cards
 from shared.chat.card import Card
 from shared.errors import FatalError, HubletError, RowTooNew
 
@@ -12,4 +12,4 @@ def told(error: HubletError) -> Card:
         log.error("row_too_new", detail=error.message)
     elif isinstance(error, FatalError):
         log.error("fatal_error", code=error.code, detail=error.message)
-    return cards.error_card(error)
+    return error_cards.error_card(error)

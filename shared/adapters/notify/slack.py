@@ -25,7 +25,7 @@ from shared import log
 from shared.adapters.notify import subject
 from shared.adapters.notify.slack_api import EXPIRED, SlackApi, SlackRefused, SlackTokenRefused
 from shared.api.names import SLACK_CHANNEL
-from shared.chat import blocks, cards
+from shared.chat import blocks, cards, notice_cards
 from shared.chat.card import Card
 from shared.clock import Clock
 from shared.errors import ConcurrentUpdate, FatalError, HubletError, RetryableError, RowTooNew
@@ -101,7 +101,7 @@ class SlackSink:
         settings: Settings,
         cache: Cache | None = None,
         hub_card: Callable[[Hub, Rules, datetime], Card] = cards.hub_card,
-        notice_card: Callable[[Notice, Hub | None, Rules, datetime], Card | None] = cards.notice_card,
+        notice_card: Callable[[Notice, Hub | None, Rules, datetime], Card | None] = notice_cards.notice_card,
     ) -> None:
         """`cache` remembers whether an alert about the bot token was given; without one it is given at each try."""
         self._hubs, self._chat, self._clock, self._cache = hubs, chat, clock, cache
@@ -365,5 +365,5 @@ def _claimed_until(thread: Thread) -> datetime:
 
 def _too_late(notice: Notice, now: datetime) -> bool:
     """A warning of something that has happened, or was put off, by now."""
-    deadline = cards.deadline_of(notice)
+    deadline = notice_cards.deadline_of(notice)
     return deadline is not None and deadline <= now

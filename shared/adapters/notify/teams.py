@@ -12,7 +12,7 @@ from datetime import datetime
 
 from shared import log
 from shared.adapters.notify import subject
-from shared.chat import action_links, adaptive, cards
+from shared.chat import action_links, adaptive, cards, notice_cards
 from shared.chat.action_links import ActionLink
 from shared.chat.card import Button, Card, Verb
 from shared.clock import Clock
@@ -44,7 +44,7 @@ class TeamsSink:
         clock: Clock,
         settings: Settings,
         hub_card: Callable[[Hub, Rules, datetime], Card] = cards.hub_card,
-        notice_card: Callable[[Notice, Hub | None, Rules, datetime], Card | None] = cards.notice_card,
+        notice_card: Callable[[Notice, Hub | None, Rules, datetime], Card | None] = notice_cards.notice_card,
     ) -> None:
         self._hubs, self._chat, self._outbound, self._clock = hubs, chat, outbound, clock
         self._settings = settings
@@ -91,7 +91,7 @@ class TeamsSink:
     async def _card(self, notice: Notice) -> Card | None:
         """None = what the notice says is out of date."""
         now = self._clock.now()
-        deadline = cards.deadline_of(notice)
+        deadline = notice_cards.deadline_of(notice)
         if deadline is not None and deadline <= now:
             return None
         hub = await subject.present(self._hubs, notice)
@@ -104,7 +104,7 @@ class TeamsSink:
         if button.verb is None or button.verb in _NEVER_IN_A_CHANNEL or not self._settings.links_to:
             return None
         now = self._clock.now()
-        ends = cards.moment_of(button.deadline) or now + action_links.LIFE
+        ends = notice_cards.moment_of(button.deadline) or now + action_links.LIFE
         if ends <= now:
             return None
         # The same at every delivery of this notice: it may be posted twice, and must be good for one press only.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shared.api.problems import CODES, Mistake
-from shared.chat import cards
+from shared.chat import cards, command_cards, error_cards, notice_cards
 from shared.chat.card import Button, Card, Tone, Verb
 from shared.chat.grammar import Misread, Order
 from shared.errors import FatalError, RetryableError, UserError
@@ -194,11 +194,11 @@ def warning(deadline: datetime = BERLIN_STOP, why: str = "schedule") -> Notice:
 
 def told(kind: str, hub: Hub | None, now: datetime = NOW, **data: object) -> Card | None:
     notice = a_notice(type=f"io.hublet.hub.{kind}.v1", at=now, message="Something happened.", data=data)
-    return cards.notice_card(notice, hub, RULES, now)
+    return notice_cards.notice_card(notice, hub, RULES, now)
 
 
 def test_a_warning_has_the_hour_in_the_schedules_zone_and_three_buttons():
-    card = cards.notice_card(warning(), scheduled(), RULES, BERLIN_STOP - timedelta(minutes=15))
+    card = notice_cards.notice_card(warning(), scheduled(), RULES, BERLIN_STOP - timedelta(minutes=15))
     assert card is not None
     assert card.title == "physics stops at 19:00 (Europe/Berlin)"
     assert card.lines == ("In 15 minutes, by its schedule.",)
@@ -215,7 +215,7 @@ def test_an_idle_warning_says_what_keeps_the_hub():
     idle = Life(cursor=NOW, idle=Idle(rule_minutes=60, no_server_since=NOW))
     hub = a_ready_hub(spec=a_spec(idle_minutes=60), life=idle)
     deadline = NOW + RULES.idle_warning
-    card = cards.notice_card(warning(deadline, "idle"), hub, RULES, NOW)
+    card = notice_cards.notice_card(warning(deadline, "idle"), hub, RULES, NOW)
     assert card is not None
     assert "because nobody works on it" in card.lines[0]
     assert "starts a server" in card.lines[1]
@@ -234,12 +234,12 @@ def test_an_idle_warning_says_what_keeps_the_hub():
     ],
 )
 def test_a_warning_that_is_out_of_date_is_not_given(why: str, hub: Hub | None, now: datetime):
-    assert cards.notice_card(warning(), hub, RULES, now) is None
+    assert notice_cards.notice_card(warning(), hub, RULES, now) is None
 
 
 @pytest.mark.parametrize("deadline", [None, 7, "", "soon", "2026-03-02T18:00:00"])
 def test_a_warning_without_a_readable_deadline_is_not_given(deadline: object):
-    assert cards.notice_card(a_notice(data={"deadline": deadline}), scheduled(), RULES, NOW) is None
+    assert notice_cards.notice_card(a_notice(data={"deadline": deadline}), scheduled(), RULES, NOW) is None
 
 
 def test_the_end_date_is_told_with_how_to_move_it():
@@ -315,7 +315,7 @@ def test_a_size_that_is_not_the_present_one_any_more_is_not_said():
 
 def test_last_months_budget_is_not_said_in_this_month():
     notice = a_notice(type="io.hublet.hub.budget-nearly-spent.v1", at=NOW - timedelta(days=10))
-    assert cards.notice_card(notice, a_ready_hub(), RULES, NOW) is None
+    assert notice_cards.notice_card(notice, a_ready_hub(), RULES, NOW) is None
 
 
 def test_a_kind_of_a_newer_release_is_told_as_it_is():
@@ -356,7 +356,7 @@ def kinds_emitted() -> Iterator[str]:
 def test_every_kind_the_code_emits_has_a_card_or_a_reason_for_none():
     emitted = {*kinds_emitted(), "progress"}  # the accept makes its first `progress` by itself
     assert {"stopping-soon", "ending-soon", "stop-stuck", "deletion-stuck", "ready"} <= emitted
-    assert emitted == cards.NOTICES.keys() | cards.FOLLOWED.keys()
+    assert emitted == notice_cards.NOTICES.keys() | notice_cards.FOLLOWED.keys()
 
 
 # ---- lists and costs
@@ -404,26 +404,26 @@ def test_a_hub_without_a_price_is_said_not_to_be_in_the_sum():
 
 
 def test_help_names_every_command_once_with_an_example():
-    card = cards.help_card()
+    card = command_cards.help_card()
     for order in Order:
         assert sum(line.partition(" ")[0].rstrip(":") == order for line in card.lines) == 1, order
         assert any(line.partition(" ")[0] == order for line in card.code), order
 
 
 def test_help_about_create_lists_its_options():
-    card = cards.help_card(about=Order.CREATE)
+    card = command_cards.help_card(about=Order.CREATE)
     assert "zone=Europe/Berlin" in [one.label for one in card.facts]
 
 
 def test_what_was_not_understood_is_said_with_what_may_have_been_meant():
-    card = cards.misread_card(Misread("'lst' is no command.", "list"))
+    card = command_cards.misread_card(Misread("'lst' is no command.", "list"))
     assert (card.title, card.lines, card.code[0]) == ("'lst' is no command.", ("Did you mean list?",), "list")
     assert card.code[1:] == ("help",)
-    assert len(cards.misread_card(Misread("'xyzzy' is no command.")).code) == len(Order)
+    assert len(command_cards.misread_card(Misread("'xyzzy' is no command.")).code) == len(Order)
 
 
 def test_the_way_to_link_has_the_code_and_a_line_to_send():
-    card = cards.link_card(ChatUser("slack", "T1", "U1"), "AB12CD34EF", 15, "https://hublet.example.org")
+    card = command_cards.link_card(ChatUser("slack", "T1", "U1"), "AB12CD34EF", 15, "https://hublet.example.org")
     assert card.private
     assert "15 minutes" in card.lines[0]
     assert "not linked" in card.title
@@ -433,23 +433,23 @@ def test_the_way_to_link_has_the_code_and_a_line_to_send():
 
 
 def test_who_is_linked_already_reads_to_whom_and_how_to_change_it():
-    card = cards.link_card(ChatUser("slack", "T1", "U1"), "AB12CD34EF", 15, "", owner="jaydoe")
+    card = command_cards.link_card(ChatUser("slack", "T1", "U1"), "AB12CD34EF", 15, "", owner="jaydoe")
     assert card.title == "This chat account is linked to jaydoe"
     assert card.lines[0].startswith("To link it to somebody else, send this")
 
 
 def test_an_error_says_what_and_what_next():
-    card = cards.error_card(UserError("HubQuotaExceeded", "You have 10 hubs.", fix="Delete one."))
+    card = error_cards.error_card(UserError("HubQuotaExceeded", "You have 10 hubs.", fix="Delete one."))
     assert (card.title, card.lines, card.tone) == ("You have 10 hubs.", ("Delete one.",), Tone.WARNING)
-    bug = cards.error_card(FatalError("RowUnreadable", "A hub cannot be read: spec.size."))
+    bug = error_cards.error_card(FatalError("RowUnreadable", "A hub cannot be read: spec.size."))
     assert (bug.tone, "spec" in bug.text) == (Tone.BAD, False)
-    busy = cards.error_card(RetryableError("Busy", "Busy.", retry_after_s=2))
+    busy = error_cards.error_card(RetryableError("Busy", "Busy.", retry_after_s=2))
     assert busy.lines == ("Try again in 1 minute.",)
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_no_fix_speaks_of_routes_to_somebody_in_a_chat(code: str):
-    fix = cards.fix_of(UserError(code, "No.", fix=CODES[code].fix))
+    fix = error_cards.fix_of(UserError(code, "No.", fix=CODES[code].fix))
     assert not re.search(r"\b(POST|GET|PUT)\b|`|/api/", fix)
 
 
@@ -467,14 +467,14 @@ def test_no_fix_speaks_of_routes_to_somebody_in_a_chat(code: str):
     ],
 )
 def test_the_apis_places_are_said_as_options(pointer: str, option: str):
-    assert cards.mistake_words(Mistake(pointer, "InvalidValue", "No.")) == f"{option}: No."
+    assert error_cards.mistake_words(Mistake(pointer, "InvalidValue", "No.")) == f"{option}: No."
 
 
 def test_mistakes_are_told_once_and_not_without_end():
-    card = cards.mistakes_card(Order.CREATE, ["a: no.", "b: no.", "a: no."])
+    card = command_cards.mistakes_card(Order.CREATE, ["a: no.", "b: no.", "a: no."])
     assert card.lines == ("a: no.", "b: no.")
     assert card.title.startswith("2 things")
-    assert cards.mistakes_card(Order.CREATE, [f"{n}: no." for n in range(20)]).lines[-1] == "And 12 more."
+    assert command_cards.mistakes_card(Order.CREATE, [f"{n}: no." for n in range(20)]).lines[-1] == "And 12 more."
 
 
 # ---- whatever names and texts there are
@@ -544,16 +544,16 @@ def test_no_text_breaks_a_card_or_is_without_end(text: str):
     ]
     made = [cards.hub_card(hub, RULES, NOW) for hub in hubs]
     made += [cards.list_card(hubs, RULES, NOW), cards.cost_card(hubs, NOW), cards.cost_card(hubs[:1], NOW)]
-    for kind in (*cards.NOTICES, "newer"):
+    for kind in (*notice_cards.NOTICES, "newer"):
         notice = a_notice(
             type=f"io.hublet.hub.{kind}.v1", hub_name=text, message=text, at=NOW, data={"deadline": text, "size": text}
         )
-        made += [card for hub in hubs if (card := cards.notice_card(notice, hub, RULES, NOW)) is not None]
+        made += [card for hub in hubs if (card := notice_cards.notice_card(notice, hub, RULES, NOW)) is not None]
     made += [
-        cards.error_card(UserError(text, text, fix=text)),
-        cards.help_card(text, try_this=text),
-        cards.mistakes_card(Order.CREATE, [text] * 20),
-        cards.linked_card(text),
+        error_cards.error_card(UserError(text, text, fix=text)),
+        command_cards.help_card(text, try_this=text),
+        command_cards.mistakes_card(Order.CREATE, [text] * 20),
+        command_cards.linked_card(text),
     ]
     assert len(made) > 15
     for card in made:
@@ -574,7 +574,7 @@ def test_no_card_shows_how_to_get_in():
 
 def test_who_cannot_be_shown_a_code_is_told_the_ids_an_administrator_needs():
     user = ChatUser("teams", "66666666-7777", "11111111-2222")
-    (line,) = cards.ask_admin_card(user, "https://hublet.example.org").code
+    (line,) = command_cards.ask_admin_card(user, "https://hublet.example.org").code
     assert line.startswith("curl -X POST https://hublet.example.org/api/chat/links ")
     body = json.loads(line.partition("-d '")[2].removesuffix("'"))
     assert body == {"platform": "teams", "team": "66666666-7777", "user": "11111111-2222", "owner": "OWNER"}
