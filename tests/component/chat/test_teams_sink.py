@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from shared.adapters.notify.teams import TeamsSink
-from shared.chat import notice_cards
 from shared.chat.action_links import ActionLink, read
 from shared.chat.adaptive import MAX_BYTES
 from shared.chat.card import Button, Card, Verb
@@ -71,7 +70,7 @@ def a_sink(world: World, cards: Cards, **settings: str) -> TeamsSink:
         clock=world.clock,
         settings=some_settings(**settings) if settings else world.app.settings,
         hub_card=cards.hub_card,
-        notice_card=notice_cards.notice_card,
+        notice_card=cards.notice_card,
     )
 
 
