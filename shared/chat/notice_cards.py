@@ -8,7 +8,7 @@ from types import MappingProxyType
 from shared.api.progress import rfc3339
 from shared.chat import cards
 from shared.chat.card import Card, Fact, Tone
-from shared.hubs import agenda, meter, stuck, words
+from shared.hubs import agenda, conditions, meter, words
 from shared.hubs.agenda import Rules, Why
 from shared.hubs.model import Hub, Notice
 from shared.hubs.notice_kinds import kind_of
@@ -196,9 +196,9 @@ NOTICES: Mapping[str, Builder] = MappingProxyType(
         "started": _started,
         "deleted": _deleted,
         "capacity-changed": _capacity_changed,
-        "action-needed": _while_shown(stuck.ACTION_NEEDED, "somebody must do something in Azure", Tone.BAD),
+        "action-needed": _while_shown(conditions.ACTION_NEEDED, "somebody must do something in Azure", Tone.BAD),
         "budget-nearly-spent": _budget,
-        "stop-stuck": _while_shown(stuck.STOP, "it cannot be turned off", Tone.BAD),
-        "deletion-stuck": _while_shown(stuck.DELETION, "it cannot be deleted", Tone.BAD),
+        "stop-stuck": _while_shown(conditions.STOP_STUCK, "it cannot be turned off", Tone.BAD),
+        "deletion-stuck": _while_shown(conditions.DELETION_STUCK, "it cannot be deleted", Tone.BAD),
     }
 )

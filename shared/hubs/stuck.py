@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import HubletError
 from shared.hubs.alerts import alert
+from shared.hubs.conditions import ACTION_NEEDED, DELETION_STUCK, STOP_STUCK
 from shared.hubs.deadlines import STATE_LIMITS
 from shared.hubs.model import Condition, Hub
 from shared.hubs.removal import BLOCKED_RETRY_S
@@ -16,11 +17,6 @@ from shared.hubs.visit import Visit
 
 if TYPE_CHECKING:
     from shared.app import App
-
-STOP = "StopStuck"
-DELETION = "DeletionStuck"
-ACTION_NEEDED = "ActionNeeded"
-"""A lock, a policy or a foreign group is in the way of a stop or a deletion."""
 
 LOCKED_RETRY_S = 24 * 3600.0
 """Somebody put a lock on purpose, and nothing of a hub that is being deleted becomes dearer by waiting for them. A
@@ -52,7 +48,7 @@ async def tell(visit: Visit, note: str) -> None:
     if visit.now <= since + limit:
         return
     hours = limit.total_seconds() / 3600
-    what = "turned off" if kind == STOP else "deleted"
+    what = "turned off" if kind == STOP_STUCK else "deleted"
     message = f"It could not be {what} within {hours:g} h, and is tried on. The last answer was: {note or 'none'}."
     if _shown(visit.hub, kind):  # the cause may change at every visit: shown, but no line of history each time
         visit.update(
@@ -60,14 +56,14 @@ async def tell(visit: Visit, note: str) -> None:
         )
     else:
         visit.condition(kind, message)
-        told = {STOP: "stop-stuck", DELETION: "deletion-stuck"}[kind]
+        told = {STOP_STUCK: "stop-stuck", DELETION_STUCK: "deletion-stuck"}[kind]
         visit.notify(told, f"The hub '{visit.hub.name}': {message}", since=since.isoformat())
         await alert(visit.app, kind, f"Hub {visit.hub.id}: {message}")
 
 
 def over(visit: Visit) -> None:
     """It is done."""
-    for kind in (ACTION_NEEDED, STOP, DELETION):
+    for kind in (ACTION_NEEDED, STOP_STUCK, DELETION_STUCK):
         visit.no_condition(kind)
 
 
@@ -80,11 +76,11 @@ async def tell_of_unbegun(app: "App", hub: Hub) -> None:
 def _late(hub: Hub) -> tuple[str, HubState, datetime] | None:
     """What would be late, measured as which state, and since when it lasts."""
     if hub.state is HubState.DELETING or hub.life.clearing:
-        return DELETION, HubState.DELETING, hub.state_since
+        return DELETION_STUCK, HubState.DELETING, hub.state_since
     if hub.state is HubState.STOPPING:
-        return STOP, HubState.STOPPING, hub.state_since
+        return STOP_STUCK, HubState.STOPPING, hub.state_since
     if hub.state is HubState.FAILED:
-        return STOP, HubState.STOPPING, hub.failed_at or hub.state_since
+        return STOP_STUCK, HubState.STOPPING, hub.failed_at or hub.state_since
     return None
 
 
