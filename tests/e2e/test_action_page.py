@@ -86,6 +86,20 @@ def state(served: Served) -> HubState:
     return served.world.hub.state
 
 
+async def loaded(page: Page) -> None:
+    """Loaded and drawn. A browser drops what is pressed on a page it has not shown yet; one that is left before it is
+    loaded has no place in the history."""
+    await page.wait_for("performance.getEntriesByType('navigation')[0]?.loadEventEnd > 0")
+    await page.wait_for("new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))")
+    await page.wait_for("new Promise(later => setTimeout(() => later(true), 200))")  # the browser hears of it as well
+
+
+async def press(page: Page, selector: str = "button") -> None:
+    await page.wait_for(f"document.querySelector('{selector}') !== null")
+    await loaded(page)
+    await page.click(selector)
+
+
 async def test_the_form_is_pressed_and_a_hub_name_stays_a_name(served: Served, tmp_path: Path) -> None:
     hub = await a_hub(served.world, HOSTILE)
     async with browser(tmp_path) as page:
@@ -93,7 +107,7 @@ async def test_the_form_is_pressed_and_a_hub_name_stays_a_name(served: Served, t
         assert HOSTILE in await page.wait_for("document.querySelector('main')?.innerText")
         assert await page.value("getComputedStyle(document.querySelector('button')).minHeight") == "48px"  # our style
         assert state(served) is HubState.READY
-        await page.click("button")
+        await press(page)
         await page.wait_for("document.querySelector('h1')?.innerText.includes('stops')")
         assert state(served) is HubState.STOPPING
         assert await page.value("[typeof window.ran, document.getElementById('mine')]") == ["undefined", None]
@@ -107,9 +121,10 @@ async def test_the_login_is_shown_once_and_not_by_going_back_or_looking_again(se
     password = str(some_secrets().admin_password)
     async with browser(tmp_path) as page:
         await page.open(served.link(hub, Verb.LOGIN))
-        await page.click("button")
+        await press(page)
         shown = await page.wait_for("location.href && document.querySelector('dl')?.innerText")
         assert password in shown
+        await loaded(page)
         await page.open("about:blank")
         await page.wait_for("location.href === 'about:blank'")
         await page.call("Page.navigateToHistoryEntry", entryId=await the_login(page))
@@ -132,7 +147,7 @@ async def test_what_had_come_through_unescaped_would_do_nothing(served: Served, 
         assert await page.value("typeof window.ran") == "undefined"
         assert await page.value("getComputedStyle(document.querySelector('h1')).display") == "block"
         assert await page.value("document.baseURI === location.href")
-        await page.click("#evil")
+        await press(page, "#evil")
         assert await page.value("new Promise(done => setTimeout(() => done(location.pathname), 300))")
         assert [path for path in served.refused if path != "/favicon.ico"] == []
         assert await page.value("document.getElementById('evil') !== null")  # nothing was sent anywhere
