@@ -122,9 +122,10 @@ async def test_the_login_is_shown_once_and_not_by_going_back_or_looking_again(se
     async with browser(tmp_path) as page:
         await page.open(served.link(hub, Verb.LOGIN))
         await press(page)
-        shown = await page.wait_for("location.href && document.querySelector('dl')?.innerText")
-        assert password in shown
+        await page.wait_for("document.querySelector('dl') !== null")
         await loaded(page)
+        shown = await page.value("document.querySelector('dl').innerText")
+        assert password in shown
         await page.open("about:blank")
         await page.wait_for("location.href === 'about:blank'")
         await page.call("Page.navigateToHistoryEntry", entryId=await the_login(page))
