@@ -77,12 +77,17 @@ class _Result:
     took_s: float
 
 
+_LIVES = ("component/lifecycle", "component/steps")
+"""A third of the component tests' time, beside which the rest takes about as long as the unit tests."""
+
+
 def run_check() -> int:
     """Format, lint, types and the quick tests, two at a time; prints what failed in full, then a line per part."""
     tool_dir = Path(sys.executable).parent
     parts = (  # the longest first, so that two workers end at about the same time
-        _Part("component tests", (*_pytest(("component",)), *QUICK)),
+        _Part("component: others", (*_pytest(("component",)), *(f"--ignore=tests/{one}" for one in _LIVES), *QUICK)),
         _Part("unit tests", (*_pytest(("unit",)), *QUICK)),
+        _Part("component: lives", (*_pytest(_LIVES), *QUICK)),
         _Part("types", (sys.executable, "-m", "mypy")),
         _Part("lint", (str(tool_dir / "ruff"), "check", ".")),
         _Part("format", (str(tool_dir / "ruff"), "format", "--check", ".")),
