@@ -25,14 +25,11 @@ SECTION_TEXT = 3000
 SECTION_FIELDS = 10
 FIELD_TEXT = 2000
 """https://docs.slack.dev/reference/block-kit/blocks/section-block"""
-CONTEXT_ELEMENTS = 10
-"""https://docs.slack.dev/reference/block-kit/blocks/context-block"""
 ACTIONS_ELEMENTS = 25
 """https://docs.slack.dev/reference/block-kit/blocks/actions-block"""
 BUTTON_TEXT = 75
 BUTTON_VALUE = 2000
 BUTTON_URL = 3000
-ACTION_ID = 255
 """https://docs.slack.dev/reference/block-kit/block-elements/button-element"""
 CONFIRM_TITLE = 100
 CONFIRM_TEXT = 300
