@@ -9,6 +9,7 @@ import pytest
 
 from shared.chat import confirm, links
 from shared.chat.card import Card, Tone, Verb
+from shared.chat.commands import how_to_link
 from shared.chat.grammar import USAGES, Order
 from shared.errors import RetryableError
 from shared.hubs.gate_state import AzurePaused, Cause
@@ -598,3 +599,14 @@ async def test_three_kilobytes_of_anything_are_answered_shortly(world: World, ja
     ):
         assert len(words(await jay.says(text))) < 4000
     assert world.storage.hubs.hubs == {}
+
+
+async def test_where_others_read_the_answer_no_code_is_made_only_the_ids_an_administrator_needs(world: World):
+    user = ChatUser("teams", "66666666-7777", "11111111-2222")
+    card = await how_to_link(world.app, user, alone=False)
+    assert world.storage.chat.codes == {}
+    assert user.team in card.code[0]
+    assert user.user in card.code[0]
+    assert "owner" in card.code[0]
+    await how_to_link(world.app, user, alone=True)
+    assert len(world.storage.chat.codes) == 1
