@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import ssl
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,8 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from localdev import azurite, paths
-from localdev.processes import Child, ChildFailed, Children
+from localdev.ports import unused_port
+from localdev.processes import Child, Children
 from localdev.setup import NodeParts
 
 _SIMULATOR_LIMIT_S = 60.0
@@ -264,24 +264,6 @@ def join(
         host=host,
         chat=chat.facts["chat"] if chat else "",
     )
-
-
-def unused_port() -> int:
-    """One that the system has just given out and taken back."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def free_port(wanted: int | None, default: int) -> int:
-    """`wanted`, or the default when it is free, else 0 for any. Raises ChildFailed when the wanted one is taken."""
-    candidate = default if wanted is None else wanted
-    try:
-        socket.create_server(("127.0.0.1", candidate)).close()
-    except OSError as error:
-        if wanted is None:
-            return 0
-        raise ChildFailed(f"port {wanted} cannot be used: {error.strerror}") from None
-    return candidate
 
 
 def write_private(file: Path, content: object) -> None:

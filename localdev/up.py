@@ -18,6 +18,7 @@ import aiohttp
 
 from localdev import func_host, paths
 from localdev.demo import DEMO, DEMO_REQUEST, DemoFailed, HubApi, describe, follow
+from localdev.ports import wanted_port
 from localdev.processes import ChildFailed, Children
 from localdev.progress import Display, LineDisplay, TerminalDisplay
 from localdev.setup import ensure_all
@@ -28,12 +29,10 @@ from localdev.stack import (
     await_chat,
     chat_settings,
     empty,
-    free_port,
     join,
     launch_chat,
     start_host,
     start_storage_and_simulator,
-    unused_port,
     write_private,
 )
 
@@ -113,7 +112,7 @@ def _start(options: UpOptions, children: Children) -> Stack:
     folder = options.run / "data"
     empty(folder)
     func = func_host.find() if options.func else None
-    port = free_port(options.port, paths.DEFAULT_PORT) or (paths.DEFAULT_PORT if func else unused_port())
+    port = wanted_port(options.port, paths.DEFAULT_PORT)
     print("starting Azurite, simulated Azure, pretended chats and the Functions host ...", flush=True)
     launched = launch_chat(children, folder)
     storage, simulator = start_storage_and_simulator(children, node, folder, time_scale=options.time_scale)

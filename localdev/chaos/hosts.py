@@ -1,12 +1,12 @@
 """Two Functions hosts side by side, and somebody who kills them."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from localdev.ports import unused_port
 from localdev.processes import Child, Children
 from localdev.stack import launch_host
 
@@ -40,11 +40,6 @@ class Host:
         return self.child is not None and self.child.running and self.ready is not None and self.ready.exists()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 @dataclass
 class Hosts:
     """All methods are called by the loop in the main thread (see Children). `lease_s`: how long the messages of a
@@ -55,7 +50,7 @@ class Hosts:
     folder: Path
     settings: Mapping[str, str]
     lease_s: float
-    places: list[Host] = field(default_factory=lambda: [Host(name, _free_port()) for name in "ab"])
+    places: list[Host] = field(default_factory=lambda: [Host(name, unused_port()) for name in "ab"])
     logs: list[Path] = field(default_factory=list)
     kills: int = 0
 

@@ -4,7 +4,6 @@ import dbm
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -14,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from localdev.ports import unused_ports
 from shared.steps.configure import ACCEPTANCE_SCOPES, ACCEPTANCE_SERVICE, SERVICE, SERVICE_SCOPES
 
 PROJECT = Path(__file__).parents[2]
@@ -86,7 +86,7 @@ def running_hub(directory: Path) -> Iterator[RealHub]:
     for program in (HUBENV / "jupyterhub", HUBENV / "jupyterhub-singleuser", PROXY):
         if not program.exists():
             raise RuntimeError(f"{program.name} is not installed: run `./dev setup` once, then the tests again.")
-    public, hub, proxy_api = _free_ports(3)
+    public, hub, proxy_api = unused_ports(3)
     tokens = {SERVICE: "s" * 40, ACCEPTANCE_SERVICE: "a" * 40}
     scopes = {SERVICE: SERVICE_SCOPES, ACCEPTANCE_SERVICE: ACCEPTANCE_SCOPES}
     running = RealHub(f"http://127.0.0.1:{public}/", directory / "passwords", tokens)
@@ -140,11 +140,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(10)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports

@@ -2,7 +2,7 @@
 
 On Linux all of 127.0.0.0/8 is local, so a VM gets 127.77.x.y and its real ports.  A port that cannot be had there
 (no privilege, or something listens on every address) is shifted by 20000.  Where only 127.0.0.1 exists (macOS) every
-port is a free one chosen by the system.
+port is a free one of the one address.
 
 An address is claimed by binding one fixed port of it and holding that socket, so simulators running side by side never
 share one.
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from localdev.azuresim.vm.context import HTTP, HTTPS, HUB_API, PROXY_API, SSH
 from localdev.azuresim.vm.ports import EGRESS_ADDRESS
+from localdev.ports import unused_port, unused_ports
 
 CLAIM_PORT = 27077
 SHIFT = 20_000
@@ -66,8 +67,10 @@ class Addresses:
     def reserve(self) -> Reservation:
         """Claim a free address.  Raises `NoAddressFree`."""
         if not self._own:
-            ports = {port: _any_port(SHARED) for port in VM_PORTS}
-            local = {port: _any_port(SHARED) for port in (*VM_PORTS, *INNER_PORTS)}
+            inside = (*VM_PORTS, *INNER_PORTS)
+            chosen = unused_ports(len(VM_PORTS) + len(inside), SHARED)
+            ports = dict(zip(VM_PORTS, chosen, strict=False))
+            local = dict(zip(inside, chosen[len(VM_PORTS) :], strict=True))
             return Reservation(SHARED, ports, local, None)
         for _ in range(2):
             for address in self._next:
@@ -101,11 +104,6 @@ def listening_socket(address: str, port: int) -> socket.socket:
     return sock
 
 
-def free_port(address: str) -> int:
-    """A port that is free on the address now."""
-    return _any_port(address)
-
-
 def _claim(address: str) -> socket.socket | None:
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -131,11 +129,4 @@ def _usable(address: str, *ports: int) -> int:
         with contextlib.suppress(OSError):
             listening_socket(address, wanted).close()
             return wanted
-    return _any_port(address)
-
-
-def _any_port(address: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-        sock.bind((address, 0))
-        port: int = sock.getsockname()[1]
-        return port
+    return unused_port(address)

@@ -15,12 +15,12 @@ from typing import Any
 import aiohttp
 
 from localdev.azuresim.vm import certificates, journal, tljh_files
-from localdev.azuresim.vm.addresses import free_port
 from localdev.azuresim.vm.context import HTTP, HTTPS, PROXY_API, Vm
 from localdev.azuresim.vm.gate import EVERYBODY, Gate, forwarder, redirector
 from localdev.azuresim.vm.ports import IssuedCertificate
 from localdev.azuresim.vm.processes import MachineOff, Process, journal_file, null_input
 from localdev.azuresim.vm.units import UnitFailed
+from localdev.ports import unused_port
 
 START_LIMIT_S = 30.0
 ISSUE_S = 4.0
@@ -127,7 +127,7 @@ class ProxyUnit:
 
     async def _run(self, certificate: IssuedCertificate | None) -> None:
         vm = self._vm
-        inner = free_port(vm.address)
+        inner = unused_port(vm.address)
         argv = [
             vm.tools.node,
             str(vm.tools.node_modules / "configurable-http-proxy" / "bin" / "configurable-http-proxy"),

@@ -3,7 +3,6 @@
 import asyncio
 import dbm
 import json
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from localdev.azuresim.vm.processes import here
+from localdev.ports import unused_port
 from shared.adapters.hub_http import BrowserHubHttp
 from shared.errors import RetryableError
 from shared.onvm.agent.services import snippet
@@ -37,11 +37,6 @@ class Running:
         headers = {"Authorization": f"token {TOKENS.get(service, service)}"}
         async with self.session.request(method, f"{self.url}hub/api{path}", json=body, headers=headers) as answer:
             return answer.status
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def prepare(root: Path) -> None:
@@ -75,7 +70,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = free_port()
+    port = unused_port()
     settings = {
         "root": str(tmp_path),
         "address": "127.0.0.1",
