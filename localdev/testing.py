@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localdev import paths
+from localdev.lanes import Lane, run_lanes
 from localdev.setup import ensure_all
 
 QUICK = ("-q", "-m", "not slow")
@@ -46,8 +47,18 @@ def missing_packages(packages: Sequence[SystemPackage], tiers: Sequence[str]) ->
     return [package for package in packages if package.tiers & set(tiers) and shutil.which(package.command) is None]
 
 
+LANES = (
+    ("e2e", ("e2e",), 0),
+    ("contract", ("contract",), 0),
+    ("simulated", ("unit", "component"), 19),
+)
+"""Which tiers run side by side, and how far each steps back. Two lanes wait for real servers most of the time; the
+third only computes, in virtual time, and takes what they leave."""
+
+
 def run_tests(tiers: Sequence[str], keyword: str | None = None) -> int:
-    """One pytest run over the tiers in their order. Fails first, by name, when a system package is missing."""
+    """pytest over the tiers, in lanes when there is more than one. Fails first, by name, when a system package is
+    missing."""
     missing = missing_packages(read_packages(PACKAGES.read_text(encoding="utf-8")), tiers)
     if missing:
         for package in missing:
@@ -55,12 +66,25 @@ def run_tests(tiers: Sequence[str], keyword: str | None = None) -> int:
         print(f"dev: apt-get install {' '.join(package.name for package in missing)}", file=sys.stderr)
         return 1
     environment = {**os.environ, "PATH": ensure_all().search_path()}
-    return subprocess.run(_pytest(tiers, keyword), cwd=paths.ROOT, env=environment, check=False).returncode
+    lanes = lanes_of(tiers, keyword)
+    if len(lanes) == 1:
+        return subprocess.run(lanes[0].argv, cwd=paths.ROOT, env=environment, check=False).returncode
+    return run_lanes(lanes, cwd=paths.ROOT, environment=environment)
 
 
-def _pytest(tiers: Sequence[str], keyword: str | None = None) -> list[str]:
-    argv = [sys.executable, "-m", "pytest", *(f"tests/{tier}" for tier in tiers)]
-    return [*argv, "-k", keyword] if keyword else argv
+def lanes_of(tiers: Sequence[str], keyword: str | None = None) -> list[Lane]:
+    """The lanes that have any of the tiers, each with those alone."""
+    lanes = []
+    for name, all_tiers, nice in LANES:
+        wanted = [tier for tier in all_tiers if tier in tiers]
+        if wanted:
+            lanes.append(Lane(name, _pytest(wanted, keyword), nice))
+    return lanes
+
+
+def _pytest(tiers: Sequence[str], keyword: str | None = None) -> tuple[str, ...]:
+    argv = (sys.executable, "-m", "pytest", *(f"tests/{tier}" for tier in tiers))
+    return (*argv, "-k", keyword) if keyword else argv
 
 
 @dataclass(frozen=True)

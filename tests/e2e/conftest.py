@@ -200,6 +200,11 @@ class Beside:
         return self._lived
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever wants what was seen in the life beside comes last, when it is over or nearly so."""
+    items.sort(key=lambda item: "lived" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def beside(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside | None]:
     """Begins with the first test, when any test wants what it sees."""

@@ -7,10 +7,11 @@ import pytest
 
 from localdev import func_host
 from localdev.azurite import connection_string, read_endpoints
+from localdev.cli import TIERS
 from localdev.processes import ChildFailed
 from localdev.setup import node_major
 from localdev.stack import Secrets, app_settings, write_private
-from localdev.testing import PACKAGES, missing_packages, read_packages
+from localdev.testing import PACKAGES, lanes_of, missing_packages, read_packages
 
 FACTS = {
     "arm": "https://127.0.0.1:1",
@@ -42,6 +43,18 @@ def test_a_missing_package_is_found_for_the_tiers_that_need_it() -> None:
 def test_a_package_line_without_its_command_is_refused() -> None:
     with pytest.raises(ValueError, match="curl"):
         read_packages("curl\n")
+
+
+def test_every_tier_is_in_one_lane_and_what_only_computes_steps_back() -> None:
+    lanes = lanes_of(TIERS)
+    folders = [arg for lane in lanes for arg in lane.argv if arg.startswith("tests/")]
+    assert sorted(folders) == sorted(f"tests/{tier}" for tier in TIERS)
+    assert {lane.name: lane.nice for lane in lanes} == {"e2e": 0, "contract": 0, "simulated": 19}
+
+
+def test_a_lane_has_the_wanted_tiers_and_the_keyword() -> None:
+    [lane] = lanes_of(["component"], "idle and not crash")
+    assert lane.argv[3:] == ("tests/component", "-k", "idle and not crash")
 
 
 @pytest.mark.parametrize(("text", "major"), [("v20.20.2\n", 20), ("v8.1.0", 8), ("", 0), ("what", 0)])
