@@ -14,7 +14,7 @@ from localdev.chat import blocks as block_kit
 from localdev.chat import cards
 from localdev.chat.sender import Back, Sender
 from localdev.chat.teams import CONVERSATION, Teams
-from localdev.chat.workspace import APP, TEAM_DOMAIN, Message, Refused, Workspace
+from localdev.chat.workspace import APP, TEAM, TEAM_DOMAIN, Message, Refused, Workspace
 from shared.clock import Clock
 
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -111,7 +111,7 @@ class People:
             "token": "not-used-any-more",
             "container": {"type": "message", **where},
             "trigger_id": _trigger(),
-            "team": {"id": team, "domain": TEAM_DOMAIN},
+            "team": {"id": TEAM, "domain": TEAM_DOMAIN},
             "enterprise": None,
             "is_enterprise_install": False,
             "channel": {"id": channel.id, "name": channel.name},

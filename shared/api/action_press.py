@@ -59,6 +59,8 @@ async def press(app: "App", token: str, *, request_id: str, do: Press) -> Reply:
         if link.verb is Verb.LOGIN:
             return await _login(app, link, hub)
         outcome = await do(app, _pressed(link, request_id))
+        if outcome.again:
+            return _again(409, _ask(app, link, hub, trouble=outcome.card.text), None)
     except UserError as error:
         return await _refused(app, link, hub, error)
     except CapacityError as error:

@@ -79,7 +79,9 @@ def read_payload(app: "App", payload: Mapping[str, Any]) -> Clicked:
     """Without actions when it holds nothing that is ours. Raises Problem `InvalidForm` when it says of nobody."""
     team, enterprise = object_at(payload, "team"), object_at(payload, "enterprise")
     grid = enterprise.get("id") if payload.get("is_enterprise_install") is True or not team else None
-    user = user_of(team.get("id"), object_at(payload, "user").get("id"), grid)
+    presser = object_at(payload, "user")
+    abroad = _abroad(presser.get("team_id"), team, enterprise)
+    user = user_of(abroad or team.get("id"), presser.get("id"), None if abroad else grid)
     if user is None:
         raise Problem("InvalidForm", "The payload needs the ids of team and user.")
     container, message = object_at(payload, "container"), object_at(payload, "message")
@@ -93,6 +95,17 @@ def read_payload(app: "App", payload: Mapping[str, Any]) -> Clicked:
         ts=_text(ts),
         url=response_url(app.settings, payload.get("response_url")),
     )
+
+
+def _abroad(home: object, team: Mapping[str, Any], enterprise: Mapping[str, Any]) -> str | None:
+    """The team of somebody who presses in a channel shared with another company. `team` is the app's then, and user
+    ids are unique only within a team. In an Enterprise organisation `home` is its id, or one of its workspaces'.
+    https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
+    https://docs.slack.dev/apis/slack-connect"""
+    organisation = enterprise.get("id") or team.get("enterprise_id")
+    if not isinstance(home, str) or not home or home in (team.get("id"), organisation):
+        return None
+    return None if organisation and home.startswith("T") else home
 
 
 def _actions(payload: Mapping[str, Any]) -> tuple[Action, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared.api.problems import CODES
 from shared.chat import cards, error_cards, notice_cards, steering, trouble
 from shared.chat.card import Card, Tone, Verb
 from shared.chat.grammar import shown
@@ -50,10 +51,12 @@ class Pressed:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`done`: whether it was done (now, or by the same press before). `card`: what happened, or why it did not: for all
-    who saw the button when `done`, for the presser alone when not."""
+    who saw the button when `done`, for the presser alone when not. `again`: nothing was done, and the same press may be
+    taken later."""
 
     done: bool
     card: Card
+    again: bool = False
 
 
 async def press(app: "App", pressed: Pressed) -> Outcome:
@@ -68,11 +71,13 @@ async def press(app: "App", pressed: Pressed) -> Outcome:
         hub = await _find(app, pressed)
         return await _press(app, pressed, hub)
     except AzurePaused as paused:
-        return Outcome(False, error_cards.error_card(paused))
+        return Outcome(False, error_cards.error_card(paused), again=True)
     except (RetryableError, ConcurrentUpdate, RowTooNew):
         raise
     except HubletError as error:
-        return Outcome(False, NOT_YOURS if error.code == "HubNotFound" else trouble.told(error))
+        entry = CODES.get(error.code)
+        card = NOT_YOURS if error.code == "HubNotFound" else trouble.told(error)
+        return Outcome(False, card, again=entry is not None and entry.retryable)
 
 
 async def _find(app: "App", pressed: Pressed) -> Hub:

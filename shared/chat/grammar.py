@@ -107,7 +107,6 @@ _ALIASES: Mapping[str, Order] = MappingProxyType(
         "destroy": Order.DELETE,
         "costs": Order.COST,
         "price": Order.COST,
-        "?": Order.HELP,
         "hi": Order.HELP,
         "hello": Order.HELP,
     }
@@ -116,6 +115,8 @@ _ALIASES: Mapping[str, Order] = MappingProxyType(
 _OPTION_ALIASES: Mapping[str, str] = MappingProxyType(
     {"timezone": "zone", "time-zone": "zone", "tz": "zone", "users": "people", "day": "days", "location": "region"}
 )
+
+_POLITE = frozenset({"please", "pls", "plz"})
 
 _NAMED = frozenset(Order) - {Order.CREATE, Order.LIST, Order.COST, Order.LINK, Order.HELP}
 """Commands that need a hub's name."""
@@ -150,8 +151,10 @@ class Misread:
 def parse(text: str) -> Command | Misread:
     """Never raises, whatever the text. Nothing typed = help."""
     words = _words(plain(text))
-    while words and words[0].lower().lstrip("/@") in ("hub", "hublet"):
+    while words and words[0].lower().lstrip("/@").rstrip(":-") in ("hub", "hublet", "", *_POLITE):
         words = words[1:]
+    while len(words) > 2 and words[-1].lower() in _POLITE:
+        words = words[:-1]
     if not words:
         return Command(order=Order.HELP)
     first, rest = words[0], words[1:]
@@ -215,31 +218,45 @@ def _link(found: re.Match[str]) -> str:
     return label or target.removeprefix("mailto:")
 
 
+_UNIT_APART = re.compile(
+    r"(='?\d{1,2}(?:[:.]\d\d)?) (?=[ap]\.?m\b)"
+    r"|(\bidle='?\d{1,6}(?:[.,]\d{1,3})?) (?=(?:m|mins?|minutes?|h|hrs?|hours?)\b)",
+    re.ASCII | re.I,
+)
+"""`stop=7 pm`, `idle=2 hours`: the unit belongs to the number, and is no hub's name."""
+
+
 def _words(text: str) -> list[str]:
     spaced = re.sub(r" ?= ?", "=", " ".join(text.split()))  # single spaces: a run of them would be read again and again
-    words = (word.strip(_EDGES + ",;!|()[]{}").rstrip(".").rstrip(_EDGES) for word in spaced.split()[: MAX_WORDS * 2])
+    spaced = _UNIT_APART.sub(lambda found: found[1] or found[2], spaced)
+    words = (word.strip(_EDGES + ",;!|()[]{}").rstrip(".?!").rstrip(_EDGES) for word in spaced.split()[: MAX_WORDS * 2])
     return [word for word in words if word][:MAX_WORDS]
 
 
 def _order(word: str) -> Order | None:
-    lower = word.lower().lstrip("-/").rstrip("?:") or word
+    lower = word.lower().lstrip("-/").rstrip(":")
     return Order(lower) if lower in set(Order) else _ALIASES.get(lower)
+
+
+_SURELY = 0.75
+"""How near a word must be for deleting to be meant: `resume` is near `remove` (0.67)."""
 
 
 def _misread(first: str, rest: Sequence[str]) -> Misread:
     """The nearest command, with what else was typed where that can be meant."""
     said = f"'{shown(first)}' is no command."
-    if rest and _order(rest[0]) is not None:  # `physics stop`
+    if rest and _order(rest[0]) is not None:  # `physics stop`, `physics extend 2h`
         order = _order(rest[0])
         assert order is not None
-        return Misread(said, f"{order} {shown(first)}" if order in _NAMED else USAGES[order].example)
-    near = get_close_matches(first.lower()[:40], [*map(str, Order), *_ALIASES], n=1, cutoff=0.6)
-    if not near:
+        how_long = shown(" ".join(rest[1:])) if order is Order.EXTEND else ""
+        return Misread(said, f"{order} {shown(first)} {how_long}".strip() if order in _NAMED else USAGES[order].example)
+    typed = first.lower()[:40]
+    near = get_close_matches(typed, [*map(str, Order), *_ALIASES], n=1, cutoff=0.6)
+    order = _order(near[0]) if near else None
+    if order is None or (order is Order.DELETE and not get_close_matches(typed, near, cutoff=_SURELY)):
         return Misread(said)
-    order = _order(near[0])
-    assert order is not None
-    more = shown(" ".join(rest), 100)
-    return Misread(said, f"{order} {more}".strip() if more else USAGES[order].example)
+    more = shown(" ".join(rest), 100) if order not in (Order.LIST, Order.LINK) else ""  # those take nothing
+    return Misread(said, f"{order} {more}" if more else USAGES[order].example)
 
 
 # ------------------------------------------------------------------ commands with a name
@@ -252,7 +269,7 @@ def _one_name(order: Order, rest: Sequence[str]) -> Command:
 
 def _extend(rest: Sequence[str]) -> Command:
     words = list(rest)
-    while len(words) > 1 and words[1].lower() in ("by", "for", "to"):
+    while len(words) > 1 and words[1].lower() in ("by", "for"):
         del words[1]
     if len(words) > 1 and _hours(words[0]) is not None and _hours(words[1]) is None:
         words = [*words[1:], words[0]]  # `extend 2h physics`
@@ -262,7 +279,7 @@ def _extend(rest: Sequence[str]) -> Command:
     if typed:
         found = _hours(typed)
         if found is None:
-            wrong.append(f"'{shown(typed)}' is no length of time: write 2h, 90m or 1h30m.")
+            wrong.append(f"'{shown(' '.join(words[1:]))}' is no length of time: write 2h, 90m or 1h30m.")
         elif not LEAST_HOURS <= found <= MOST_HOURS:
             wrong.append(f"'{shown(typed)}' is too {_much(found)}: from 15m to {MOST_HOURS:g}h.")
         else:
@@ -279,7 +296,8 @@ _LENGTH = re.compile(
     r"(?:(?P<m>\d{1,5})(?:m|min|mins|minute|minutes))?",
     re.ASCII | re.I,
 )
-_COLON = re.compile(r"(\d{1,3}):([0-5]\d)", re.ASCII)
+_COLON = re.compile(r"([0-4]):([0-5]\d)", re.ASCII)
+"""From `5:00` on it was rather meant as a time of day, and would be paid for as a length."""
 _BARE = re.compile(r"\d{1,2}(?:[.,]\d{1,3})?", re.ASCII)
 _BARE_HOURS = 24
 """A number without a unit is hours up to here: what is larger was perhaps meant as minutes."""
@@ -344,6 +362,8 @@ def _create(rest: Sequence[str]) -> Command:
     typed: set[str] = set()
     after_days = False
     for word in rest:
+        if after_days and word.lower() in ("and", "&", "+"):
+            continue  # `days=mon and wed`
         key, value = _option(word)
         typed |= {key} if key is not None else set()
         if key is None:
@@ -424,11 +444,11 @@ def _minutes(text: str) -> int | None:
     return None if hours is None else round(hours * 60)
 
 
-_WALL = re.compile(r"(\d{1,2})(?:[:.h](\d\d))?(am|pm)?", re.ASCII | re.I)
+_WALL = re.compile(r"(\d{1,2})(?:[:.h](\d\d))?(?:([ap])\.?m)?", re.ASCII | re.I)
 
 
 def _wall(text: str) -> str | None:
-    """`19:00`, `9:30`, `19`, `7pm`, `7:30pm` -> `HH:MM`."""
+    """`19:00`, `9:30`, `19`, `7pm`, `7:30p.m` -> `HH:MM`."""
     found = _WALL.fullmatch(text)
     if found is None:
         return None
@@ -436,7 +456,7 @@ def _wall(text: str) -> str | None:
     if half:
         if not 1 <= hour <= 12:
             return None
-        hour = hour % 12 + (12 if half == "pm" else 0)
+        hour = hour % 12 + (12 if half == "p" else 0)
     return f"{hour:02d}:{minute:02d}" if hour < 24 and minute < 60 else None
 
 

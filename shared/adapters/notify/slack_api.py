@@ -20,9 +20,12 @@ LIMIT_S = 8.0
 NOT_NOW = frozenset(
     {
         "accesslimited",
+        "ekm_access_denied",
+        "external_channel_migrating",
         "fatal_error",
         "internal_error",
         "message_limit_exceeded",
+        "org_login_required",
         "rate_limited",
         "ratelimited",
         "request_timeout",
@@ -31,7 +34,7 @@ NOT_NOW = frozenset(
         "team_added_to_org",
     }
 )
-"""Slack's own trouble, or too much of ours: the same request does well later."""
+"""Slack's own trouble, too much of ours, or a move or suspension that ends: the same request does well later."""
 
 TOKEN_TROUBLE = frozenset(
     {
@@ -41,6 +44,7 @@ TOKEN_TROUBLE = frozenset(
         "no_permission",
         "not_allowed_token_type",
         "not_authed",
+        "team_access_not_granted",
         "token_expired",
         "token_revoked",
     }

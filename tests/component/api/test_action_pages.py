@@ -16,9 +16,10 @@ from shared.chat.action_links import ActionLink, sign
 from shared.chat.actions import Outcome, Pressed
 from shared.chat.card import Card, Fact, Verb
 from shared.errors import CapacityError, ConcurrentUpdate, FatalError, RetryableError, UserError
+from shared.hubs.gate_state import AzurePaused, Cause
 from shared.hubs.model import Hub
 from shared.hubs.ports import HubSecrets, IndexEntry
-from shared.hubs.states import HubState
+from shared.hubs.states import Goal, HubState
 from shared.settings import SealKey, SettingsError
 from tests.component.api.client import ADMIN_TOKEN, Answer, Api
 from tests.support.builders import OWNER, a_ready_hub, some_secrets, some_settings
@@ -257,6 +258,28 @@ async def test_no_room_in_azure_is_a_refusal_that_may_pass(api: Api, world: Worl
     answer = await press(api, path)
     assert (answer.status, has_button(answer)) == (409, True)
     assert (await press(api, path)).status == 200
+
+
+async def test_what_azure_does_not_take_now_leaves_the_real_button_there(world: World) -> None:
+    """As `actions.press` answers it: the link is not used up by an outage."""
+    a_known_hub(world, state=HubState.STOPPED, goal=Goal.STOPPED)
+    world.storage.tape.fail("hubs.admission", AzurePaused(Cause.DISABLED, 15))
+    api, path = Api(world), path_of(world, Verb.START)
+    answer = await press(api, path)
+    assert (answer.status, has_button(answer)) == (409, True)
+    assert "disabled" in answer.body.decode()
+    world.storage.tape.forgive("hubs.admission")
+    assert (await press(api, path)).status == 200
+    assert world.storage.hubs.only_hub().goal is Goal.RUNNING
+
+
+async def test_a_refusal_that_may_pass_leaves_the_real_button_there(world: World) -> None:
+    a_known_hub(world, state=HubState.INSTALLING)
+    api, path = Api(world), path_of(world, Verb.STOP)
+    for ask in (press, press):
+        answer = await ask(api, path)
+        assert (answer.status, has_button(answer)) == (409, True)
+        assert "still being made" in answer.body.decode()
 
 
 # ---- trouble

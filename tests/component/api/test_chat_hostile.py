@@ -176,3 +176,32 @@ async def test_a_user_of_another_workspace_with_the_same_id_is_nobody():
         assert "not linked" in answer.json["text"]
     assert untouched(chat)
     assert ChatUser("slack", "T0OTHER", JAY.user).id not in chat.world.storage.chat.rows_of_links
+
+
+async def test_somebody_of_another_workspace_who_presses_in_a_shared_channel_is_not_one_of_ours():
+    """Slack Connect: `team` is the app's workspace whoever presses; user ids are unique only within a team."""
+    chat = await a_chat(owner="ada")
+    chat.linked(JAY, owner="ada")
+    stranger = {"id": JAY.user, "username": "roadrunner"}
+    for changes in (
+        {"user": {**stranger, "team_id": "T0OTHER"}},
+        {"user": {**stranger, "team_id": "E0OTHER"}},
+        {"user": {**stranger, "team_id": "E0OTHER"}, "enterprise": {"id": "E0OURS"}},
+        {
+            "user": {**stranger, "team_id": "E0OTHER"},
+            "team": None,
+            "enterprise": {"id": JAY.team},
+            "is_enterprise_install": True,
+        },
+    ):
+        await chat.press(a_button("stop"), **changes)
+        assert "not linked" in chat.world.outbound.posted[-1].body.decode()
+    assert untouched(chat)
+
+
+async def test_a_colleague_of_the_same_organisation_is_known_however_slack_names_their_team():
+    chat = await a_chat(owner="jaydoe")
+    for home in ("E0OURS", "T0ALSO", JAY.team, None):
+        await chat.press(user={"id": JAY.user, "team_id": home}, enterprise={"id": "E0OURS"})
+        await chat.press(user={"id": JAY.user, "team_id": home}, team={"id": JAY.team, "enterprise_id": "E0OURS"})
+    assert not [sent for sent in chat.world.outbound.posted if b"not linked" in sent.body]

@@ -54,7 +54,18 @@ async def test_the_api_may_be_somewhere_else():
 
 
 @pytest.mark.parametrize(
-    "code", ["ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"]
+    "code",
+    [
+        "ratelimited",
+        "internal_error",
+        "fatal_error",
+        "service_unavailable",
+        "request_timeout",
+        "team_added_to_org",
+        "org_login_required",
+        "external_channel_migrating",
+        "ekm_access_denied",
+    ],
 )
 async def test_trouble_of_slack_is_tried_again(code):
     api, _ = an_api(no(code))
@@ -95,7 +106,10 @@ async def test_slack_says_how_long_to_wait(header, wait):
         assert (raised.value.code, raised.value.retry_after_s) == ("SlackThrottled", wait)
 
 
-@pytest.mark.parametrize("code", ["invalid_auth", "token_revoked", "account_inactive", "not_authed", "missing_scope"])
+@pytest.mark.parametrize(
+    "code",
+    ["invalid_auth", "token_revoked", "account_inactive", "not_authed", "missing_scope", "team_access_not_granted"],
+)
 async def test_a_token_that_can_be_mended_is_tried_again_under_a_code_of_its_own(code):
     api, _ = an_api(no(code))
     with pytest.raises(SlackTokenRefused) as raised:

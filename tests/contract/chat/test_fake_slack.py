@@ -375,6 +375,15 @@ async def test_a_pressed_button_is_sent_with_its_message(chat: Chat, slack: Asyn
     assert seen["text"] == "U2 stopped it"
 
 
+async def test_who_presses_from_another_workspace_presses_in_the_apps(chat: Chat, slack: AsyncWebClient) -> None:
+    """Slack Connect: `team` is the app's, and only `user.team_id` says from where somebody is."""
+    posted = await slack.chat_postMessage(channel="C1", text="demo stops soon", blocks=[SECTION, ACTIONS])
+    press = {"channel": "C1", "ts": posted["ts"], "action_id": "stop", "user": "U2", "team": "T2"}
+    await chat.drive("slack/press", press)
+    payload = json.loads(parse_qs(chat.got[-1].body.decode())["payload"][0])
+    assert (payload["team"]["id"], payload["user"]["team_id"]) == ("T1", "T2")
+
+
 async def test_of_an_ephemeral_message_slack_sends_no_copy_and_only_its_reader_can_press(
     chat: Chat, slack: AsyncWebClient
 ) -> None:

@@ -131,6 +131,12 @@ def test_extend_refuses_what_is_no_length_or_out_of_bounds(text: str):
     wrong(f"extend physics {text}")
 
 
+@pytest.mark.parametrize("text", ["22:00", "9:30", "5:00", "to 20", "to 9pm", "until 22:00", "till 2:30", "to 2:30"])
+def test_extend_does_not_take_a_time_of_day_for_a_length(text: str):
+    """`22:00` is no 22 hours, which cost money."""
+    assert text in wrong(f"extend physics {text}")[0]
+
+
 def test_the_bounds_of_extend_are_the_apis():
     fields = ExtendRequest.model_fields["hours"]
     bounds = str(fields.annotation) + str(fields.metadata)
@@ -142,7 +148,18 @@ def test_the_bounds_of_extend_are_the_apis():
 
 @pytest.mark.parametrize(
     ("typed", "wall"),
-    [("19:00", "19:00"), ("9:30", "09:30"), ("19", "19:00"), ("7pm", "19:00"), ("7:30PM", "19:30"), ("12am", "00:00")],
+    [
+        ("19:00", "19:00"),
+        ("9:30", "09:30"),
+        ("19", "19:00"),
+        ("7pm", "19:00"),
+        ("7:30PM", "19:30"),
+        ("12am", "00:00"),
+        ("7 pm", "19:00"),
+        ("7:30 p.m.", "19:30"),
+        ("“7 PM”", "19:00"),
+        ("7p.m.", "19:00"),
+    ],
 )
 def test_times_of_day(typed: str, wall: str):
     assert understood(f"create stop={typed}").options["stop"] == wall
@@ -185,6 +202,18 @@ def test_a_size_may_be_written_without_its_first_word():
 def test_idle_takes_minutes_and_lengths():
     assert understood("create idle=60").options["idle"] == 60
     assert understood("create idle=1h30m").options["idle"] == 90
+
+
+@pytest.mark.parametrize("typed", ["stop=7 pm", "idle=2 hours", "idle=60 min", "stop=19:00 days=mon and wed"])
+def test_a_unit_or_a_conjunction_is_no_name(typed: str):
+    """`create idle=2 hours` makes no hub of the name `hours` that stops after two minutes."""
+    assert understood(f"create {typed}").name is None
+    assert understood(f"create {typed} physics").name == "physics"
+
+
+def test_idle_takes_a_length_with_its_unit_apart():
+    assert understood("create idle=2 hours").options["idle"] == 120
+    assert understood("create idle=45 min people=3").options == {"idle": 45, "people": 3}
 
 
 @pytest.mark.parametrize("typed", ["2027-02-30", "tomorrow", "2027-2-1", "01.02.2027"])
@@ -242,6 +271,8 @@ def test_mentions_and_addresses_are_words():
         ("physics stop", "stop physics"),
         ("delte physics", "delete physics"),
         ("extnd physics 2h", "extend physics 2h"),
+        ("lsit physics", "list"),
+        ("physics extend 2h", "extend physics 2h"),
         ("help!", ""),
     ],
 )
@@ -255,6 +286,27 @@ def test_the_nearest_command_is_shown(typed: str, meant: str):
 
 def test_nothing_near_is_nothing_meant():
     assert misread("xyzzy").try_this == ""
+
+
+def test_deleting_is_meant_only_by_a_word_that_is_nearly_the_same():
+    """`resume` is two letters from `remove`, and means the opposite."""
+    for typed in ("resume physics", "resume"):
+        assert "delete" not in misread(typed).try_this
+    for typed in ("delte physics", "remvoe physics", "destory physics"):
+        assert misread(typed).try_this == "delete physics"
+
+
+@pytest.mark.parametrize(
+    "typed", ["please stop physics", "stop physics please", "stop physics, pls!", "please stop physics please"]
+)
+def test_a_polite_command_is_a_command(typed: str):
+    assert (understood(typed).order, understood(typed).name) == (Order.STOP, "physics")
+    assert understood("status please").name == "please"
+
+
+@pytest.mark.parametrize("typed", ["status physics?", "status physics?!", "status: physics", ": status physics"])
+def test_marks_at_the_end_of_a_word_and_after_a_mention_are_none_of_it(typed: str):
+    assert (understood(typed).order, understood(typed).name) == (Order.STATUS, "physics")
 
 
 def test_all_mistakes_of_a_create_are_told_at_once():
