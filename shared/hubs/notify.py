@@ -189,16 +189,17 @@ async def _kept(
 async def _twice(app: "App", pending: Pending) -> None:
     """Saved, or removed when all is done. An answer that was lost is asked for once more at once: what is not saved is
     told again. (A first try that did take effect makes the second a ConcurrentUpdate.)"""
-    for last in (False, True):
-        try:
-            if pending.next_at is None:
-                await _removed(app, pending)
-            else:
-                await app.outbox.save(pending)
-            return
-        except RetryableError:
-            if last:
-                raise
+    try:
+        await _once(app, pending)
+    except RetryableError:
+        await _once(app, pending)
+
+
+async def _once(app: "App", pending: Pending) -> None:
+    if pending.next_at is None:
+        await _removed(app, pending)
+    else:
+        await app.outbox.save(pending)
 
 
 async def _removed(app: "App", pending: Pending) -> None:

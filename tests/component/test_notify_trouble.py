@@ -2,6 +2,7 @@
 tried again."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from shared.errors import ConcurrentUpdate, FatalError, HubletError, RetryableEr
 from shared.hubs import deliveries, notify
 from shared.hubs.deliveries import RETRY_AFTER_S
 from shared.hubs.model import Notice
-from shared.hubs.notify import deliver, redeliver
+from shared.hubs.notify import SAVE_TRIES, deliver, redeliver
 from shared.hubs.ports import Delivery, NoticeRef, Pending
 from shared.hubs.visit import NOTICE_DELAY_S
 from tests.component.test_notify import NOT_NOW, Deployment, watched
@@ -467,6 +468,40 @@ async def test_of_two_workers_one_that_was_taken_counts_and_messages_do_not_mult
     assert [len(told) for told in here.told] == [1, 2]
     assert here.storage.outbox.rows == {}
     assert here.storage.notices.waiting == []
+
+
+class Overtaken(FakeSink):
+    """While it is asked, another worker has time for a whole visit."""
+
+    meanwhile: Callable[[], Awaitable[None]]
+
+    async def deliver(self, notice: Notice, target: str) -> None:
+        await self.meanwhile()
+        await super().deliver(notice, target)
+
+
+async def test_a_worker_whose_row_another_has_removed_meanwhile_leaves_no_trace():
+    sink, better = Overtaken("chat"), FakeSink("chat")
+    sink.tape.fail("sink.deliver", NOT_NOW)
+    here = await a_deployment(sink)
+    sink.meanwhile = lambda: deliver(here.app_with((better,)), here.ref)
+    await deliver(here.app, here.ref)
+    assert here.storage.outbox.rows == {}
+    await here.work()
+    assert here.storage.notices.waiting == []
+    assert (len(sink.delivered), len(better.delivered)) == (0, 1)
+
+
+async def test_a_worker_that_loses_every_race_has_its_message_to_go_on_with(caplog: pytest.LogCaptureFixture):
+    here = await a_deployment()
+    here.sinks[0].tape.fail("sink.deliver", NOT_NOW)
+    here.storage.tape.fail("outbox.save", ConcurrentUpdate("Notice"), times=SAVE_TRIES)
+    await deliver(here.app, here.ref)
+    assert len(logged(caplog, "notice_lost_race")) == 1
+    assert len(here.pauses) == 1
+    await here.work()
+    assert len(here.told[0]) == 1
+    assert here.storage.outbox.rows == {}
 
 
 async def test_two_workers_whose_targets_fail_both_go_on_with_one_state():
