@@ -9,7 +9,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import cached_property
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.addresses import Destination, NotAllowed, check_all, destination, is_listed
@@ -37,9 +38,15 @@ CONNECT_LIMIT_S = 5.0
 type LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a name. Raises OSError when there are none."""
 
+_LOOK_UPS = ThreadPoolExecutor(CONNECTIONS, "look-up")
+"""Threads of its own, made when they are needed: a look-up cannot be called off, and one of a name whose servers are
+silent goes on for longer than anybody waits for it. The event loop's own threads are five or six, and what hubs need
+waits for them: look-ups for Azure and storage, the making of keys."""
+
 
 async def system_look_up(host: str, port: int) -> Sequence[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_LOOK_UPS, ask)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

@@ -4,9 +4,11 @@ import asyncio
 import gc
 import ssl
 import sys
+import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -334,6 +336,24 @@ async def test_a_slow_resolver_is_given_up_after_the_limit(ca: SmallCa):
 
     async with way_out(ca, look_up=never) as outbound:
         assert (await refusal(post(outbound, f"https://{NAME}/secret", limit_s=0.1))).code == "TimedOut"
+
+
+def test_name_look_ups_and_everything_else_do_not_wait_for_each_others_threads():
+    """A name whose servers are silent holds a thread for longer than anybody waits for it, and the event loop has five
+    or six of them, which name look-ups for Azure and the making of keys share."""
+
+    async def while_the_loops_threads_are_busy() -> Sequence[str]:
+        loop, done = asyncio.get_running_loop(), threading.Event()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = loop.run_in_executor(None, done.wait)
+        try:
+            async with asyncio.timeout(5):
+                return await module.system_look_up("localhost", 443)
+        finally:
+            done.set()
+            await busy
+
+    assert set(asyncio.run(while_the_loops_threads_are_busy())) <= {"127.0.0.1", "::1"}
 
 
 async def test_of_an_endless_body_its_beginning_is_read(ca: SmallCa):
