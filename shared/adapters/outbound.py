@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 BODY_CAP = 64 * 1024
 """What is read of an answer. Nobody here needs more than a status and a sentence."""
 
-CONNECTIONS = 64
+CONNECTIONS = 256
 PER_HOST = 24
 """Connections at a time, in all and to one host. A process works on 24 messages at once (host.json: a batch of 16 and
-the threshold of 8 beside it): a receiver that never answers makes nobody else wait who lives on the same host."""
+the threshold of 8 beside it), and each may be for all of an owner's web hooks, ten by default. Receivers that never
+answer must leave room: who waits for a place here is taken for one that does not answer either (silence.py)."""
 
 KEPT_S = 15.0
 """How long an idle connection is kept: several notices of one moment share one."""
