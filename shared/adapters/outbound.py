@@ -9,7 +9,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import cached_property
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.addresses import Destination, NotAllowed, check_all, destination, is_listed
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 BODY_CAP = 64 * 1024
 """What is read of an answer. Nobody here needs more than a status and a sentence."""
 
-CONNECTIONS = 64
+CONNECTIONS = 256
 PER_HOST = 24
 """Connections at a time, in all and to one host. A process works on 24 messages at once (host.json: a batch of 16 and
-the threshold of 8 beside it): a receiver that never answers makes nobody else wait who lives on the same host."""
+the threshold of 8 beside it), and each may be for all of an owner's web hooks, ten by default. Receivers that never
+answer must leave room: who waits for a place here is taken for one that does not answer either (silence.py)."""
 
 KEPT_S = 15.0
 """How long an idle connection is kept: several notices of one moment share one."""
@@ -37,9 +39,15 @@ CONNECT_LIMIT_S = 5.0
 type LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a name. Raises OSError when there are none."""
 
+_LOOK_UPS = ThreadPoolExecutor(CONNECTIONS, "look-up")
+"""Threads of its own, made when they are needed: a look-up cannot be called off, and one of a name whose servers are
+silent goes on for longer than anybody waits for it. The event loop's own threads are five or six, and what hubs need
+waits for them: look-ups for Azure and storage, the making of keys."""
+
 
 async def system_look_up(host: str, port: int) -> Sequence[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_LOOK_UPS, ask)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

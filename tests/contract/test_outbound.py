@@ -4,10 +4,12 @@ import asyncio
 import gc
 import ssl
 import sys
+import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -336,6 +338,24 @@ async def test_a_slow_resolver_is_given_up_after_the_limit(ca: SmallCa):
         assert (await refusal(post(outbound, f"https://{NAME}/secret", limit_s=0.1))).code == "TimedOut"
 
 
+def test_name_look_ups_and_everything_else_do_not_wait_for_each_others_threads():
+    """A name whose servers are silent holds a thread for longer than anybody waits for it, and the event loop has five
+    or six of them, which name look-ups for Azure and the making of keys share."""
+
+    async def while_the_loops_threads_are_busy() -> Sequence[str]:
+        loop, done = asyncio.get_running_loop(), threading.Event()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = loop.run_in_executor(None, done.wait)
+        try:
+            async with asyncio.timeout(5):
+                return await module.system_look_up("localhost", 443)
+        finally:
+            done.set()
+            await busy
+
+    assert set(asyncio.run(while_the_loops_threads_are_busy())) <= {"127.0.0.1", "::1"}
+
+
 async def test_of_an_endless_body_its_beginning_is_read(ca: SmallCa):
     sent = 0
 
@@ -346,6 +366,7 @@ async def test_of_an_endless_body_its_beginning_is_read(ca: SmallCa):
             writer.write(b"x" * 16_384)
             await writer.drain()
             sent += 16_384
+            await asyncio.sleep(0)  # drain may not give way, and then nobody hears that the connection is lost
 
     async with serving(ca.server("localhost"), endless) as server, way_out(ca, listed="localhost") as outbound:
         answered = await post(outbound, f"https://localhost:{server.port}/")
@@ -375,6 +396,7 @@ async def test_headers_without_end_take_neither_memory_nor_time(ca: SmallCa, pie
             writer.write(piece * 1000)
             await writer.drain()
             sent += len(piece) * 1000
+            await asyncio.sleep(0)  # drain may not give way, and then nobody hears that the connection is lost
 
     async with serving(ca.server("localhost"), endless) as server, way_out(ca, listed="localhost") as outbound:
         error = await refusal(post(outbound, f"https://localhost:{server.port}/secret", limit_s=2))
@@ -448,6 +470,30 @@ async def test_no_more_connections_than_the_limit_are_open_at_one_host(ca: Small
         done = await asyncio.gather(*(post(outbound, url, limit_s=60) for _ in range(200)))
     assert ({one.status for one in done}, len(server.requests)) == ({200}, 200)
     assert server.connections <= PER_HOST
+
+
+async def test_one_owners_dead_web_hooks_leave_room_for_everybody_else(ca: SmallCa):
+    """As many as an owner may have, each on a host of its own, and told of as many notices as a process works on."""
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    hooks = some_settings().max_sinks_per_owner
+    async with AsyncExitStack() as stack:
+        dead = [await stack.enter_async_context(serving(ca.server("localhost"), never)) for _ in range(hooks)]
+        alive = await stack.enter_async_context(serving(ca.server("localhost")))
+        outbound = await stack.enter_async_context(way_out(ca, listed="localhost"))
+
+        def asked(server: Server, limit_s: float) -> asyncio.Task[Answered]:
+            return asyncio.create_task(post(outbound, f"https://localhost:{server.port}/", limit_s=limit_s))
+
+        waiting = [asked(server, 60) for server in dead for _ in range(PER_HOST)]
+        try:
+            assert (await asked(alive, 20)).status == 200
+        finally:
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
 
 def test_each_event_loop_has_its_session_and_takes_it_along(ca: SmallCa):

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from shared.errors import HubletError
@@ -123,9 +124,26 @@ class Answered:
 
     @property
     def retry_after_s(self) -> float | None:
-        """Of a `Retry-After` in seconds; None when there is none, or it is no number."""
+        """Of `Retry-After`: seconds, or a date, which is compared with the answer's own `Date` (no clock of ours is
+        asked). None when there is none, or it is neither. May be years: who honours it sets the limit."""
         value = self.headers.get("retry-after", "")
-        return float(value) if value.isascii() and value.isdecimal() and len(value) < 7 else None
+        if value.isascii() and value.isdecimal():
+            return float(value[:_DIGITS])
+        until, now = _http_date(value), _http_date(self.headers.get("date", ""))
+        return max(0.0, (until - now).total_seconds()) if until is not None and now is not None else None
+
+
+_DIGITS = 9
+"""Of a number of seconds: what is cut from a longer one leaves a pause of years still."""
+
+
+def _http_date(text: str) -> datetime | None:
+    """Of a hostile server's answer. None for what is no date."""
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 class Outbound(Protocol):
