@@ -8,12 +8,12 @@ answer cannot lead elsewhere (DNS rebinding).
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.addresses import Destination, NotAllowed, check_all, destination, is_listed
+from shared.adapters.names import LookUp, system_look_up
 from shared.adapters.web import trust
 from shared.errors import RetryableError, UserError
 from shared.hubs.ports import Answered
@@ -36,27 +36,13 @@ KEPT_S = 15.0
 
 CONNECT_LIMIT_S = 5.0
 
-type LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The addresses of a name. Raises OSError when there are none."""
-
-_LOOK_UPS = ThreadPoolExecutor(CONNECTIONS, "look-up")
-"""Threads of its own, made when they are needed: a look-up cannot be called off, and one of a name whose servers are
-silent goes on for longer than anybody waits for it. The event loop's own threads are five or six, and what hubs need
-waits for them: look-ups for Azure and storage, the making of keys."""
-
-
-async def system_look_up(host: str, port: int) -> Sequence[str]:
-    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await asyncio.get_running_loop().run_in_executor(_LOOK_UPS, ask)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
 
 class GuardedOutbound:
     """`Outbound` on aiohttp. One session for each event loop, without cookies, proxies, redirects and a name cache."""
 
-    def __init__(self, settings: Settings, look_up: LookUp = system_look_up) -> None:
+    def __init__(self, settings: Settings, look_up: LookUp | None = None) -> None:
         self._settings = settings
-        self._look_up = look_up
+        self._look_up = look_up or system_look_up(CONNECTIONS)
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
 
     def check(self, url: str) -> None:

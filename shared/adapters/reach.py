@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import socket
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from shared.adapters.names import LookUp, system_look_up
 from shared.adapters.web import read_capped, trust
 from shared.clock import Clock, SystemClock
 from shared.errors import RetryableError
@@ -17,21 +16,15 @@ from shared.settings import Settings
 CACHED_FOR = timedelta(seconds=30)
 CACHE_SIZE = 1000
 LOOK_UP_LIMIT_S = 5.0
+LOOK_UPS = 64
+"""At a time. A process visits 24 hubs at once (host.json); a name nobody answers for may hold a thread for longer than
+a visit waits."""
 _ANSWER_CAP = 4096
 
 
 def make_reach(settings: Settings) -> Reach:
     """The look-up when one is configured, else identity."""
     return LookupReach(settings, SystemClock()) if settings.reach_endpoint else IdentityReach(settings.egress_address)
-
-
-type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Addresses of a name, as the system's resolver gives them. Raises OSError."""
-
-
-async def system_resolve(host: str, port: int) -> Sequence[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
 
 
 class IdentityReach:
@@ -42,9 +35,9 @@ class IdentityReach:
     Raises RetryableError `MachineNotReachable`.
     """
 
-    def __init__(self, egress_address: str = "", resolve: Resolve = system_resolve) -> None:
+    def __init__(self, egress_address: str = "", look_up: LookUp | None = None) -> None:
         self._local = egress_address or None
-        self._resolve = resolve
+        self._look_up = look_up or system_look_up(LOOK_UPS)
 
     async def endpoint(self, host: str, port: int) -> Endpoint:
         address = host if _literal(host) else await self._public_address(host, port)
@@ -53,7 +46,7 @@ class IdentityReach:
     async def _public_address(self, host: str, port: int) -> str:
         try:
             async with asyncio.timeout(LOOK_UP_LIMIT_S):
-                addresses = await self._resolve(host, port)
+                addresses = await self._look_up(host, port)
         except (OSError, TimeoutError, UnicodeError) as error:
             raise RetryableError("MachineNotReachable", f"The name {host} is not in the DNS (yet).") from error
         for text in addresses:

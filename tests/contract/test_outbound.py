@@ -4,11 +4,9 @@ import asyncio
 import gc
 import ssl
 import sys
-import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from shared.adapters import outbound as module
+from shared.adapters.names import LookUp, system_look_up
 from shared.adapters.outbound import BODY_CAP, PER_HOST, GuardedOutbound
 from shared.errors import HubletError, RetryableError, UserError
 from shared.hubs.ports import Answered
@@ -119,10 +117,10 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> SmallCa:
 
 @asynccontextmanager
 async def way_out(
-    ca: SmallCa | None, *, listed: str = "", look_up: module.LookUp | None = None
+    ca: SmallCa | None, *, listed: str = "", look_up: LookUp | None = None
 ) -> AsyncIterator[GuardedOutbound]:
     settings = some_settings(HUBLET_SINK_HOSTS=listed, HUBLET_CA_FILE=str(ca.file) if ca else "")
-    outbound = GuardedOutbound(settings, look_up) if look_up else GuardedOutbound(settings)
+    outbound = GuardedOutbound(settings, look_up)
     try:
         yield outbound
     finally:
@@ -260,7 +258,7 @@ async def test_the_watch_sees_what_the_system_resolver_and_a_connection_do(ca: S
 async def test_the_system_resolver_is_checked_too(ca: SmallCa):
     """Any public-looking name may stand in the machine's own hosts file; localhost is one that everybody has."""
     async with serving(ca.server(NAME)) as server, way_out(ca) as outbound:
-        assert await module.system_look_up("localhost", server.port)
+        assert await system_look_up(1)("localhost", server.port)
         with pytest.raises(UserError):
             await post(outbound, f"https://localhost:{server.port}/")
     assert server.connections == 0
@@ -336,24 +334,6 @@ async def test_a_slow_resolver_is_given_up_after_the_limit(ca: SmallCa):
 
     async with way_out(ca, look_up=never) as outbound:
         assert (await refusal(post(outbound, f"https://{NAME}/secret", limit_s=0.1))).code == "TimedOut"
-
-
-def test_name_look_ups_and_everything_else_do_not_wait_for_each_others_threads():
-    """A name whose servers are silent holds a thread for longer than anybody waits for it, and the event loop has five
-    or six of them, which name look-ups for Azure and the making of keys share."""
-
-    async def while_the_loops_threads_are_busy() -> Sequence[str]:
-        loop, done = asyncio.get_running_loop(), threading.Event()
-        loop.set_default_executor(ThreadPoolExecutor(1))
-        busy = loop.run_in_executor(None, done.wait)
-        try:
-            async with asyncio.timeout(5):
-                return await module.system_look_up("localhost", 443)
-        finally:
-            done.set()
-            await busy
-
-    assert set(asyncio.run(while_the_loops_threads_are_busy())) <= {"127.0.0.1", "::1"}
 
 
 async def test_of_an_endless_body_its_beginning_is_read(ca: SmallCa):

@@ -61,7 +61,7 @@ def dns(*addresses: str) -> IdentityReach:
             raise OSError("no such name")
         return list(addresses)
 
-    return IdentityReach(resolve=resolve)
+    return IdentityReach(look_up=resolve)
 
 
 def test_without_a_look_up_the_dns_is_asked():
