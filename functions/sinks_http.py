@@ -18,7 +18,9 @@ def blueprint(edge: Edge) -> func.Blueprint:
 
         wanted = parse_sink_request(call.document(), check=call.app.outbound.check)
         record = await create_sink(call.app, call.principal, wanted)
-        return Reply.of(201, issued_sink_view(record), {"Location": call.url(f"sinks/{record.id}")})
+        return Reply.of(
+            201, issued_sink_view(record, call.app.clock.now()), {"Location": call.url(f"sinks/{record.id}")}
+        )
 
     @endpoint(bp, edge, routes.SINK_LIST)
     async def sink_list(call: Call) -> Reply:
@@ -28,14 +30,16 @@ def blueprint(edge: Edge) -> func.Blueprint:
 
         records = await list_sinks(call.app, call.principal)
         shown, more = paging.page(records, call.query, lambda record: [record.id], call.url("sinks"))
-        return Reply.of(200, {"value": [sink_view(record) for record in shown], "nextLink": more})
+        now = call.app.clock.now()
+        return Reply.of(200, {"value": [sink_view(record, now) for record in shown], "nextLink": more})
 
     @endpoint(bp, edge, routes.SINK_GET)
     async def sink_get(call: Call) -> Reply:
         from shared.api.sink_view import sink_view
         from shared.hubs.sinks import find_sink
 
-        return Reply.of(200, sink_view(await find_sink(call.app, call.principal, _id(call))))
+        record = await find_sink(call.app, call.principal, _id(call))
+        return Reply.of(200, sink_view(record, call.app.clock.now()))
 
     @endpoint(bp, edge, routes.SINK_DELETE)
     async def sink_delete(call: Call) -> Reply:
@@ -52,7 +56,8 @@ def blueprint(edge: Edge) -> func.Blueprint:
 
         sink_id = _id(call)
         parse_nothing(call.document())
-        return Reply.of(200, issued_sink_view(await rotate_secret(call.app, call.principal, sink_id)))
+        record = await rotate_secret(call.app, call.principal, sink_id)
+        return Reply.of(200, issued_sink_view(record, call.app.clock.now()))
 
     @endpoint(bp, edge, routes.SINK_FAILED)
     async def sink_failed(call: Call) -> Reply:

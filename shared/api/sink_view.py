@@ -1,5 +1,6 @@
 """Web hooks and what they did not take, as their owners see them."""
 
+from datetime import datetime
 from typing import TypedDict
 
 from shared.api.progress import rfc3339
@@ -9,7 +10,8 @@ from shared.hubs.sinks import Redelivered
 
 
 class SinkView(TypedDict):
-    """`events` empty = all but `progress`. `previousSecretUntil`: how long the secret before this one signs too."""
+    """`events` empty = all but `progress`. `previousSecretUntil`: how long the secret before this one signs
+    too, None when it does not."""
 
     id: str
     url: str
@@ -50,7 +52,8 @@ class RedeliveredView(TypedDict):
     left: int
 
 
-def sink_view(record: SinkRecord) -> SinkView:
+def sink_view(record: SinkRecord, now: datetime) -> SinkView:
+    until = record.previous_until
     return SinkView(
         id=record.id,
         url=record.url,
@@ -59,14 +62,14 @@ def sink_view(record: SinkRecord) -> SinkView:
         everybody=record.everybody,
         createdAt=rfc3339(record.created_at),
         createdBy=record.created_by,
-        previousSecretUntil=rfc3339(record.previous_until) if record.previous_until else None,
+        previousSecretUntil=rfc3339(until) if until is not None and now < until else None,
         disabledAt=rfc3339(record.disabled_at) if record.disabled_at else None,
         disabledWhy=record.disabled_why,
     )
 
 
-def issued_sink_view(record: SinkRecord) -> IssuedSinkView:
-    return {**sink_view(record), "secret": record.secret}
+def issued_sink_view(record: SinkRecord, now: datetime) -> IssuedSinkView:
+    return {**sink_view(record, now), "secret": record.secret}
 
 
 def failed_view(failed: FailedDelivery) -> FailedDeliveryView:

@@ -323,6 +323,16 @@ async def test_a_new_secret_is_shown_once_and_the_old_one_stays_for_a_day(api: A
     assert (now.previous_secret, now.previous_until) == (record.secret, world.clock.now() + timedelta(hours=24))
 
 
+async def test_an_old_secret_is_told_of_as_long_as_it_signs(api: Api, world: World):
+    record = await seed(world)
+    await api.post(f"/api/sinks/{record.id}/rotate")
+    world.clock.advance(timedelta(hours=24).total_seconds() - 1)
+    assert (await api.get(f"/api/sinks/{record.id}")).json["previousSecretUntil"] == "2026-03-03T09:30:00Z"
+    world.clock.advance(1)
+    assert (await api.get(f"/api/sinks/{record.id}")).json["previousSecretUntil"] is None
+    assert (await api.get("/api/sinks")).json["value"][0]["previousSecretUntil"] is None
+
+
 async def test_rotating_twice_keeps_the_secret_between(api: Api, world: World):
     record = await seed(world)
     first = (await api.post(f"/api/sinks/{record.id}/rotate")).json["secret"]
