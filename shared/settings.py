@@ -187,8 +187,8 @@ class Settings:
         "HUBLET_SEAL_KEYS",
         _seal_keys,
         None,
-        "AES-256 keys `<id>:<base64>`, comma-separated, newest first. The newest seals, all open: keep an old one as long "
-        "as hubs or web hooks from its time are there, whose secrets nothing else opens.",
+        "AES-256 keys `<id>:<base64>`, comma-separated, newest first. The newest seals, all open: keep an old one as "
+        "long as hubs or web hooks from its time are there, whose secrets nothing else opens.",
     )
     credential: str = _setting(
         "HUBLET_CREDENTIAL",
