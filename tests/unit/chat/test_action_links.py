@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.chat.action_links import LONGEST, MAX_TOKEN, ActionLink, read, sign, url
+from shared.chat.action_links import LIFE, LONGEST, MAX_TOKEN, ActionLink, read, sign, url
 from shared.chat.card import Verb
 from shared.settings import SealKey
 from tests.support.clock import MONDAY_MORNING
@@ -115,8 +115,8 @@ def test_what_is_signed_is_written_in_as_few_bytes_as_can_be() -> None:
     assert written == json.dumps(json.loads(written), ensure_ascii=False, separators=(",", ":"))
 
 
-def test_no_link_lives_longer_than_its_use_is_remembered_for_sure() -> None:
-    assert timedelta(hours=24) == LONGEST
+def test_a_link_about_no_deadline_lives_half_a_day_and_none_longer_than_its_use_is_remembered_for_sure() -> None:
+    assert (timedelta(hours=12), timedelta(hours=24)) == (LIFE, LONGEST)
 
 
 def test_the_address_is_below_the_api() -> None:
