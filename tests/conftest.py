@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.azurite import running_azurite
-from tests.support.often import be_quick, is_quick
+from tests.support.often import be_patient, be_quick, is_quick
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    be_patient()
     if is_quick(config):
         be_quick()
 

@@ -72,7 +72,7 @@ def cases(route: Route, mode: GenerationMode) -> Any:
     return described()[f"/api/{route.path}"][route.method].as_strategy(generation_mode=mode)
 
 
-HURRIED = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+HURRIED = settings(max_examples=20, derandomize=True, suppress_health_check=list(HealthCheck))
 TAKES_INPUT = [route for route in ROUTES if route.body or route.query]
 
 

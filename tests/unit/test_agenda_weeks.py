@@ -28,7 +28,6 @@ AT_LEAST_LATE = 25 * MINUTE
 
 BEGIN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 SLOW = settings(
-    deadline=None,
     phases=set(Phase) - {Phase.explain},
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

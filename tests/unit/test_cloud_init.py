@@ -127,7 +127,7 @@ nasty = st.text(max_size=60) | st.sampled_from(
 
 
 @given(admin=nasty, url=nasty, plugins=st.lists(nasty, max_size=4), comment=nasty)
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 def test_no_name_can_change_the_document(admin: str, url: str, plugins: list[str], comment: str):
     wanted = a_cloud_init(agent=b"x", host_public_key=f"ssh-ed25519 AAAA {comment}")
     plan = replace(wanted.install, admin_user=admin, requirements_url=url, plugins=tuple(plugins))

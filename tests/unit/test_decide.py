@@ -339,7 +339,7 @@ people = st.none() | st.builds(
 )
 
 
-@settings(deadline=None, max_examples=examples(500))
+@settings(max_examples=examples(500))
 @given(hubs, moments, people, st.sampled_from(["", "lost", "unanswered", "refused"]), st.booleans())
 def test_every_visit_ends_and_what_is_left_is_in_the_future(
     hub: Hub, now: datetime, activity: Activity | None, azure: str, guarded: bool

@@ -270,7 +270,6 @@ def test_the_grace_time_is_what_the_machines_rule_leaves_and_never_less_than_a_w
     assert idle.grace(a_hub(minutes, rule=rule), WARNING) == grace * MINUTE
 
 
-@settings(deadline=None)
 @given(minutes=st.integers(1, 3000), warning=st.integers(1, 600))
 def test_a_hub_as_it_was_made_stops_after_exactly_its_idle_time(minutes: int, warning: int):
     rule = rule_minutes(minutes, warning)
@@ -292,7 +291,7 @@ def visits(draw: st.DrawFn) -> list[tuple[int, int]]:
     return active
 
 
-@settings(deadline=None, max_examples=examples(300))
+@settings(max_examples=examples(300))
 @given(
     minutes=st.sampled_from([15, 30, 60, 120, 240]),
     rule=st.sampled_from([10, 20, 50, 110]),

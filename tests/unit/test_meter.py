@@ -8,7 +8,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.hubs.meter import METHOD, Billing, Meter, Spent, in_month, month_of, settled, so_far, switched
@@ -210,7 +210,6 @@ def driven(plan: Sequence[Stretch], looks: Sequence[float] = ()) -> tuple[Meter,
     return settled(meter, price, now), now
 
 
-@settings(deadline=None)
 @given(stretches, st.lists(st.floats(0, 1), max_size=6))
 def test_however_often_it_is_settled_the_totals_are_the_same(plan: list[Stretch], looks: list[float]):
     (once, now), (often, _) = driven(plan), driven(plan, looks)
@@ -223,7 +222,6 @@ def test_however_often_it_is_settled_the_totals_are_the_same(plan: list[Stretch]
     assert len(once.months) <= 13
 
 
-@settings(deadline=None)
 @given(stretches, st.lists(st.floats(0, 1), max_size=3))
 def test_the_total_is_the_sum_of_hours_times_price(plan: list[Stretch], looks: list[float]):
     meter, now = driven(plan, looks)
@@ -237,7 +235,6 @@ def test_the_total_is_the_sum_of_hours_times_price(plan: list[Stretch], looks: l
     assert spent.unpriced_s == pytest.approx(math.fsum(unpriced), abs=1e-3)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(Billing), st.integers(-50, 50)), max_size=20))
 def test_whatever_the_clock_does_no_amount_falls_and_no_hour_counts_twice(steps: list[tuple[Billing, int]]):
     meter = switched(Meter(), Billing.RUNNING, PRICE, T0)

@@ -147,7 +147,7 @@ _STATUS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=examples(400), deadline=None)
+@settings(max_examples=examples(400))
 @given(_STATUS | st.dictionaries(st.text(), _JSON))
 def test_any_status_is_either_understood_or_refused(answer: dict[str, Any]):
     try:
@@ -167,7 +167,7 @@ _STAMPED = st.tuples(
 ).map("".join)
 
 
-@settings(max_examples=examples(400), deadline=None)
+@settings(max_examples=examples(400))
 @given(st.lists(_LINE | _STAMPED, max_size=20))
 def test_any_log_is_read_without_harm(lines: list[str]):
     found = read_lines("\n".join(lines))

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.api import names
@@ -319,7 +319,6 @@ _NAMES = (
 FIELDS = st.sampled_from(_NAMES.split())
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # a judgement of the machine, not of us
 @given(st.dictionaries(FIELDS, JSON_VALUES))
 def test_any_document_is_a_specification_or_a_problem_of_known_codes(document: dict[str, Any]):
     try:

@@ -69,17 +69,13 @@ def read_back(entity: dict[str, Any]) -> Row:
     return Row(entity, "etag")
 
 
-@settings(
-    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(hubs())
 def test_a_hub_comes_back_from_its_row(hub: Hub):
     assert codec.hub_from(read_back(codec.hub_entity(hub))) == replace(hub, etag="etag")
 
 
-@settings(
-    max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(hubs(), TIMES)
 def test_a_deleted_hub_comes_back_without_its_long_operation(hub: Hub, deleted_at: datetime):
     gone = codec.gone_from(read_back(codec.gone_entity(Gone(hub=hub, deleted_at=deleted_at))))
