@@ -183,8 +183,8 @@ class MovedClock:
 
 
 def _next_friday(now: datetime) -> datetime:
-    """One that has not come yet, whatever the day is."""
-    local = now.astimezone(BERLIN)
+    """One that has not come yet, whatever the day is, at the beginning of a minute: 08:29 is a minute before 08:30."""
+    local = now.astimezone(BERLIN).replace(second=0, microsecond=0)
     return local + timedelta(days=(4 - local.weekday()) % 7 or 7)
 
 
