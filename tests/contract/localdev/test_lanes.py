@@ -2,11 +2,18 @@
 
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from localdev.lanes import NO_TESTS, Lane, run_lanes
+
+UNTIL = """
+import pathlib, sys, time
+ends = time.monotonic() + 30
+while not pathlib.Path({!r}).exists():
+    if time.monotonic() > ends: sys.exit("nobody came")
+    time.sleep(0.01)
+"""
 
 
 def python(code: str) -> tuple[str, ...]:
@@ -20,38 +27,26 @@ def run(lanes: Sequence[Lane], tmp_path: Path) -> tuple[int, list[str]]:
 
 def test_lanes_run_at_the_same_time(tmp_path: Path) -> None:
     """Each waits for a file of the other's."""
-    wait = (
-        "import pathlib, time; pathlib.Path({mine!r}).touch()\n"
-        "while not pathlib.Path({other!r}).exists(): time.sleep(0.01)"
-    )
+    meets = "import pathlib; pathlib.Path({!r}).touch()" + UNTIL
     code, _ = run(
-        [
-            Lane("one", python(wait.format(mine="1", other="2"))),
-            Lane("two", python(wait.format(mine="2", other="1"))),
-        ],
+        [Lane("one", python(meets.format("1", "2"))), Lane("two", python(meets.format("2", "1")))],
         tmp_path,
     )
     assert code == 0
 
 
 def test_every_line_names_its_lane_and_is_said_as_it_comes(tmp_path: Path) -> None:
-    at: dict[str, float] = {}
+    """The first one ends only when its line was said."""
+    said: list[str] = []
 
     def say(line: str) -> None:
-        at[line] = time.monotonic()
+        said.append(line)
+        if line == "first | begins":
+            (tmp_path / "heard").touch()
 
-    code = run_lanes(
-        [
-            Lane("slow", python("import time; print('first'); time.sleep(0.5); print('last')")),
-            Lane("x", python("print('other')")),
-        ],
-        cwd=tmp_path,
-        environment=os.environ,
-        say=say,
-    )
-    assert code == 0
-    assert {"slow | first", "slow | last", "x    | other"} <= at.keys()
-    assert at["slow | last"] - at["slow | first"] > 0.3
+    lanes = [Lane("first", python("print('begins')" + UNTIL.format("heard"))), Lane("x", python("print('other')"))]
+    assert run_lanes(lanes, cwd=tmp_path, environment=os.environ, say=say) == 0
+    assert {"first | begins", "x     | other"} <= set(said)
 
 
 def test_one_that_fails_makes_the_whole_fail_and_its_failures_are_said_again_at_the_end(tmp_path: Path) -> None:
