@@ -10,7 +10,8 @@ from pathlib import Path
 NO_TESTS = 5
 """pytest's exit code when it collected none (`pytest.ExitCode`): no failure beside a lane that has some."""
 
-_TOLD_AGAIN = ("FAILED ", "ERROR ")
+_TOLD_AGAIN = ("FAILED tests/", "ERROR tests/")
+"""Of pytest's summary; a line of a log may begin with `ERROR` too."""
 
 
 @dataclass(frozen=True)

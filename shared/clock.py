@@ -31,6 +31,16 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+def http_date(text: str | None) -> datetime | None:
+    """A moment as HTTP writes it, in any of its three spellings (RFC 9110 section 5.6.7), in UTC. None for what is
+    none, whatever a hostile server wrote."""
+    try:
+        found = parsedate_to_datetime(text or "")
+        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
 def _wall() -> datetime:
     return datetime.now(UTC)
 
@@ -65,11 +75,11 @@ class StorageTime:
 
     def learn(self, date: str | None, asked_at: float) -> None:
         """The answer to a request that left at `asked_at` says `date`. What is no date is passed over."""
-        try:
-            said = parsedate_to_datetime(date or "").astimezone(UTC).timestamp()
-        except (ValueError, OverflowError):
+        written = http_date(date)
+        if written is None:
             return
         # The server wrote it between question and answer, and up to a second after what it says.
+        said = written.timestamp()
         least, most = said - self._monotonic(), said + 1.0 - asked_at
         ahead_s = self._ahead_s
         if ahead_s is None:

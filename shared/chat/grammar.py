@@ -219,8 +219,8 @@ def _link(found: re.Match[str]) -> str:
 
 
 _UNIT_APART = re.compile(
-    r"(='?\d{1,2}(?:[:.]\d\d)?) (?=[ap]\.?m\b)"
-    r"|(\bidle='?\d{1,6}(?:[.,]\d{1,3})?) (?=(?:m|mins?|minutes?|h|hrs?|hours?)\b)",
+    r"(='?\d{1,2}(?:[:.]\d\d)?) (?=[ap]\.?m(?![\w-]))"
+    r"|(\bidle='?\d{1,6}(?:[.,]\d{1,3})?) (?=(?:m|mins?|minutes?|h|hrs?|hours?)(?![\w-]))",
     re.ASCII | re.I,
 )
 """`stop=7 pm`, `idle=2 hours`: the unit belongs to the number, and is no hub's name."""

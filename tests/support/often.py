@@ -28,6 +28,6 @@ def be_patient() -> None:
 
 
 def be_quick() -> None:
-    """Likewise."""
+    """Fewer examples of each generated test. Before test modules are imported too, and after `be_patient`."""
     settings.register_profile("quick", settings(), max_examples=OF_A_HUNDRED)
     settings.load_profile("quick")

@@ -67,10 +67,9 @@ class Addresses:
     def reserve(self) -> Reservation:
         """Claim a free address.  Raises `NoAddressFree`."""
         if not self._own:
-            inside = (*VM_PORTS, *INNER_PORTS)
-            chosen = unused_ports(len(VM_PORTS) + len(inside), SHARED)
-            ports = dict(zip(VM_PORTS, chosen, strict=False))
-            local = dict(zip(inside, chosen[len(VM_PORTS) :], strict=True))
+            free = iter(unused_ports(2 * len(VM_PORTS) + len(INNER_PORTS), SHARED))
+            ports = {port: next(free) for port in VM_PORTS}
+            local = {port: next(free) for port in (*VM_PORTS, *INNER_PORTS)}
             return Reservation(SHARED, ports, local, None)
         for _ in range(2):
             for address in self._next:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Protocol
 
+from shared.clock import http_date
 from shared.errors import HubletError
 from shared.hubs.model import Notice
 
@@ -129,21 +129,12 @@ class Answered:
         value = self.headers.get("retry-after", "")
         if value.isascii() and value.isdecimal():
             return float(value[:_DIGITS])
-        until, now = _http_date(value), _http_date(self.headers.get("date", ""))
+        until, now = http_date(value), http_date(self.headers.get("date"))
         return max(0.0, (until - now).total_seconds()) if until is not None and now is not None else None
 
 
 _DIGITS = 9
 """Of a number of seconds: what is cut from a longer one leaves a pause of years still."""
-
-
-def _http_date(text: str) -> datetime | None:
-    """Of a hostile server's answer. None for what is no date."""
-    try:
-        found = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 class Outbound(Protocol):

@@ -211,6 +211,11 @@ def test_a_unit_or_a_conjunction_is_no_name(typed: str):
     assert understood(f"create {typed} physics").name == "physics"
 
 
+@pytest.mark.parametrize("typed", ["people=5 pm-course", "stop=19 am-lab", "idle=60 h-bar", "idle=60 min-max"])
+def test_a_name_that_begins_like_a_unit_is_a_name(typed: str):
+    assert understood(f"create {typed}").name == typed.rpartition(" ")[2]
+
+
 def test_idle_takes_a_length_with_its_unit_apart():
     assert understood("create idle=2 hours").options["idle"] == 120
     assert understood("create idle=45 min people=3").options == {"idle": 45, "people": 3}
