@@ -199,7 +199,30 @@ class _Server(asyncssh.SSHServer):
         real = self._vm.local_ports.get(dest_port)
         if dest_host not in (*LOCAL, self._vm.address) or real is None or self._connection is None:
             return False
-        return self._connection.forward_connection(self._vm.address, real)
+        return _forwarded(self._vm.address, real)
+
+
+class _Forwarded(asyncssh.SSHForwarder):
+    """One side of a forwarded connection, closed once both sides have ended.
+
+    asyncssh leaves the channel open when the VM's side ended first, and OpenSSH's client waits for the close that
+    sshd sends.
+    """
+
+    def eof_received(self) -> bool:
+        """The other side hears of it; nothing stays open that has ended on both sides."""
+        half_open = super().eof_received()
+        if not half_open:
+            self.close()
+        return half_open
+
+
+async def _forwarded(host: str, port: int) -> asyncssh.SSHForwarder:
+    try:
+        _, inner = await asyncio.get_running_loop().create_connection(_Forwarded, host, port)
+    except OSError as exc:
+        raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, str(exc)) from None
+    return _Forwarded(inner)
 
 
 def _sayer(writer: asyncssh.SSHWriter[str]) -> Callable[[bytes], Awaitable[None]]:

@@ -289,6 +289,24 @@ async def execute(argv: Sequence[str], given: bytes = b"") -> tuple[int, str, st
     return process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
 
 
+async def asked(argv: Sequence[str], request: bytes) -> str:
+    """What a tunnel answers to a request; its own end is closed last, after the answer (a client that closes
+    its half first is taken for gone by JupyterHub)."""
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(request)
+        answer = await process.stdout.read()
+        process.stdin.close()
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return answer.decode(errors="replace")
+
+
 def living(marker: Path) -> list[int]:
     """Processes whose environment or command line names the directory (Linux)."""
     needle = str(marker).encode()

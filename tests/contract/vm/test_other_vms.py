@@ -11,7 +11,7 @@ import asyncssh
 import pytest
 
 from tests.contract.vm.conftest import MakeLab
-from tests.contract.vm.lab import Keys, Lab, cloud_config, execute, install_json, living, public
+from tests.contract.vm.lab import Keys, Lab, asked, cloud_config, execute, install_json, living, public
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -92,9 +92,9 @@ async def test_lock_changes_the_host_key_and_shuts_the_installer_out(make_lab: M
     lab.keys.installer = tunnel
     assert (await lab.ssh("status", user="hublet"))[0] == 1  # /bin/false
     request = b"GET /hub/api HTTP/1.0\r\n\r\n"
-    through = [*lab.ssh_command("hublet", tunnel, "-W", "127.0.0.1:15001")]
+    through = lab.ssh_command("hublet", tunnel, "-W", "127.0.0.1:15001")
     async with asyncio.timeout(40):
-        while '"version"' not in (await execute(through, request))[1]:
+        while '"version"' not in await asked(through, request):
             await asyncio.sleep(0.3)
     other = lab.ssh_command("hublet", tunnel, "-W", "127.0.0.1:80")
     assert (await execute(other, request))[0] == 255
