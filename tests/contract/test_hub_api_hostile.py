@@ -161,6 +161,30 @@ async def test_a_tunnel_leads_to_jupyterhub_and_nowhere_else():
     assert hub.opened == [("127.0.0.1", 15001)]
 
 
+async def test_a_page_that_was_read_leaves_nothing_open_in_the_tunnel():
+    class PatientHub(SmallHub):
+        """Ends its own half and stays until the other half has ended too, as sshd's channels do."""
+
+        now_open = most_open = 0
+
+        async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            request = await reader.readuntil(b"\r\n\r\n")
+            self.now_open += 1
+            self.most_open = max(self.now_open, self.most_open)
+            answer = self.answer(request.split(b" ")[1].decode())
+            assert isinstance(answer, bytes)
+            writer.write(answer)
+            writer.write_eof()
+            await reader.read()
+            self.now_open -= 1
+            writer.close()
+
+    hub = PatientHub(paging([a_user(f"user-{number}") for number in range(120)], 50))
+    async with through_ssh(hub) as way:
+        await way.api.activity(way.access)
+    assert (len(hub.opened), hub.most_open) == (3, 1)
+
+
 async def test_an_answer_in_chunks_is_put_together(ask: Ask):
     body = json.dumps(a_list(a_user())).encode()
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:20], body[20:])) + b"0\r\n\r\n"

@@ -32,12 +32,15 @@ async def get(connection: "asyncssh.SSHClientConnection", port: int, path: str, 
         reader, writer = await connection.open_connection(LOOPBACK, port, encoding=None)
     except asyncssh.ChannelOpenError:
         raise RetryableError("HubUnreachable", "JupyterHub does not answer on its machine.") from None
-    writer.write(_request(port, path, headers))
-    received = bytearray()
-    while chunk := await reader.read(_CHUNK):
-        received += chunk
-        if len(received) > PAGE_CAP + _HEADERS_CAP:
-            raise unusable("a page that is too large")
+    try:
+        writer.write(_request(port, path, headers))
+        received = bytearray()
+        while chunk := await reader.read(_CHUNK):
+            received += chunk
+            if len(received) > PAGE_CAP + _HEADERS_CAP:
+                raise unusable("a page that is too large")
+    finally:
+        writer.close()  # sshd keeps the channel until both sides have ended
     return understood(bytes(received))
 
 
