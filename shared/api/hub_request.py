@@ -252,6 +252,18 @@ def _together(
     mode = (https and https.mode) or settings.https_default_mode
     if mode == "auto" and not ((https and https.email) or settings.https_email):
         yield Mistake("/https/email", "MissingField", "A certificate needs a contact address.")
+    yield from _untold(request.notify or NotifyRequest(), settings)
+
+
+def _untold(notify: NotifyRequest, settings: Settings) -> Iterator[Mistake]:
+    """Where this service cannot write: nobody would hear of the hub, and nobody would know why."""
+    if notify.slack_channel is not None and not settings.slack_bot_token:
+        yield Mistake("/notify/slackChannel", "InvalidValue", "This service cannot write into Slack: leave it out.")
+    webhook = notify.teams_webhook
+    # What can be no name at all was refused before.
+    if webhook is not None and webhook not in dict(settings.teams_webhooks):
+        detail = f"This service has no Teams webhook named '{webhook}': ask whoever runs it."
+        yield Mistake("/notify/teamsWebhook", "InvalidValue", detail)
 
 
 def _spec(request: HubRequest, settings: Settings, size: str, admin_user: str) -> model.HubSpec:

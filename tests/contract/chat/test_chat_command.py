@@ -95,7 +95,9 @@ async def test_press_takes_the_newest_button_by_name_or_label(chat: Chat, dev: D
     chat.app = lambda _: web.json_response(READY)
     await dev("slack", "/hub status demo")
     await dev("slack", "/hub status demo")
-    assert "pressed [Stop now]" in await dev("press", name, "--user", "U2")
+    said = await dev("press", name, "--user", "U2")
+    assert "pressed [Stop now]" in said
+    assert "./dev chat show U2" in said, "what only the one who presses is told stands there"
     [pressed] = [got for got in chat.got if got.path.endswith("/interaction")]
     newest = (await chat.messages("slack/channels/C1"))[-1]["ts"]
     assert newest.encode() in pressed.body

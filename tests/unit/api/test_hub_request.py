@@ -23,9 +23,9 @@ def parse(document: dict[str, Any], *, owner: str = "jaydoe", **environment: str
     return parse_hub_request(document, settings=settings, owner=owner, now=MONDAY_MORNING)
 
 
-def refused(document: dict[str, Any]) -> dict[str, str]:
+def refused(document: dict[str, Any], **environment: str) -> dict[str, str]:
     with pytest.raises(Problem) as caught:
-        parse(document)
+        parse(document, **environment)
     return {mistake.pointer: mistake.code for mistake in caught.value.errors}
 
 
@@ -124,9 +124,16 @@ def test_every_name_that_azure_reserves_is_refused(user: str):
     assert names.admin_user(user) or names.is_reserved_admin(user)
 
 
+TOLD = {"HUBLET_SLACK_BOT_TOKEN": "xoxb-1-a", "HUBLET_TEAMS_WEBHOOKS": "physics-1=https://hooks.example.org/x"}
+
+
 @pytest.mark.parametrize("channel", ["C0123456789", "G01AB23CD", "C024BE91L", "C123"])
 def test_a_slack_channel_is_named_by_its_id(channel: str):
-    assert parse({"notify": {"slackChannel": channel}}).spec.notify.slack_channel == channel
+    assert parse({"notify": {"slackChannel": channel}}, **TOLD).spec.notify.slack_channel == channel
+
+
+def test_a_channel_is_refused_where_nobody_may_write_into_slack():
+    assert refused({"notify": {"slackChannel": "C0123456789"}}) == {"/notify/slackChannel": "InvalidValue"}
 
 
 NO_CHANNELS = (
@@ -136,13 +143,19 @@ NO_CHANNELS = (
 
 @pytest.mark.parametrize("channel", [*NO_CHANNELS.split(), "", "C0123456789\n", "C" * 300, "\u0421024BE91L"])
 def test_nobody_has_the_bot_write_to_people_or_to_what_a_name_happens_to_mean(channel: str):
-    assert refused({"notify": {"slackChannel": channel}}) == {"/notify/slackChannel": "InvalidValue"}
+    assert refused({"notify": {"slackChannel": channel}}, **TOLD) == {"/notify/slackChannel": "InvalidValue"}
 
 
 @pytest.mark.parametrize("name", ["", "https://hooks.example.org/x", "../x", "Physics", "*", "a" * 41, "webhook:x"])
 def test_a_teams_webhook_is_named_as_in_the_settings_and_never_by_its_address(name: str):
-    assert refused({"notify": {"teamsWebhook": name}}) == {"/notify/teamsWebhook": "InvalidValue"}
-    assert parse({"notify": {"teamsWebhook": "physics-1"}}).spec.notify.teams_webhook == "physics-1"
+    assert refused({"notify": {"teamsWebhook": name}}, **TOLD) == {"/notify/teamsWebhook": "InvalidValue"}
+    assert parse({"notify": {"teamsWebhook": "physics-1"}}, **TOLD).spec.notify.teams_webhook == "physics-1"
+
+
+@pytest.mark.parametrize("environment", [{}, TOLD])
+def test_a_teams_webhook_that_is_not_in_the_settings_is_refused(environment: dict[str, str]):
+    """Nobody would ever be told of the hub, and nobody would say so."""
+    assert refused({"notify": {"teamsWebhook": "staff"}}, **environment) == {"/notify/teamsWebhook": "InvalidValue"}
 
 
 @pytest.mark.parametrize("name", ["cowsay", "g++", "libstdc++6", "python3.12", "nodejs=18.19.1+dfsg-6ubuntu5", "7zip"])
