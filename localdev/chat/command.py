@@ -122,7 +122,8 @@ def _press(chat: Chat, args: argparse.Namespace) -> Iterator[str]:
         {**where, "action_id": button["action_id"], "value": button.get("value", ""), "label": button["text"]["text"]},
     )
     _expect_ok(answer)
-    yield f"pressed [{button['text']['text']}] of {message['ts']} ({answer['ms']:.0f} ms); ./dev chat show tells more"
+    yield f"pressed [{button['text']['text']}] of {message['ts']} ({answer['ms']:.0f} ms)"
+    yield f"what came of it: ./dev chat show; for {args.user} alone: ./dev chat show {args.user}"
 
 
 def _link(chat: Chat, args: argparse.Namespace) -> Iterator[str]:

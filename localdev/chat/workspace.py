@@ -122,6 +122,7 @@ class Workspace:
             Channel("C3", "private-no-bot", private=True, bot=False),
             Channel("C4", "last-year", archived=True),
             Channel("C5", "private", private=True),
+            Channel("C0123456789", "courses"),  # with an id as real ones are: the API takes no shorter one
         ):
             self.channels[channel.id] = channel
         for user, name in (("U1", "jay"), ("U2", "ada"), (BOT_USER, "hublet")):

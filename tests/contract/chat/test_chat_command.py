@@ -87,7 +87,7 @@ async def test_show_prints_the_channel_and_what_one_person_sees(chat: Chat, dev:
     channel, person = await dev("show"), await dev("show", "U2")
     assert "/hub status demo" in channel and "# demo: ready" in channel and "for you alone" not in channel
     assert "for you alone" in person and "only for U2" in person
-    assert "there are C1" in await dev("show", "C77", code=1)
+    assert "there are C0123456789, C1" in await dev("show", "C77", code=1)
 
 
 @pytest.mark.parametrize("name", ["stop", "Stop now"])
