@@ -16,9 +16,10 @@ from localdev.pictures.samples import ALTS
 from localdev.pictures.take import FOLDER, LARGEST
 from shared.adapters.notify import cloud_events
 from shared.api.routes import allowed_methods
-from shared.chat import grammar
+from shared.chat import command_cards, grammar
 from shared.hubs import deliveries, notice_kinds
 from shared.hubs.model import Notice
+from shared.hubs.ports import ChatUser
 from shared.settings import Settings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -67,7 +68,7 @@ def test_every_shell_block_is_shell(page: str):
 
 @pytest.mark.parametrize("page", BOTH)
 def test_every_setting_it_names_is_one(page: str):
-    named = set(re.findall(r"HUBLET_[A-Z_]+", BOTH[page]))
+    named = set(re.findall(r"HUBLET_[A-Z_]+", BOTH[page])) - {"HUBLET_TOKEN"}
     assert named
     assert named <= {spec.metadata["name"] for spec in fields(Settings)}
 
@@ -86,6 +87,17 @@ def test_every_curl_line_is_a_route_of_ours(page: str, least: int):
     assert [line for line in lines if line[0] not in allowed_methods(line[1])] == []
 
 
+def test_a_shell_that_follows_the_page_can_send_the_line_that_link_shows():
+    """It names two variables, and Slack's people only paste it."""
+    card = command_cards.link_card(ChatUser("slack", "T1", "U1"), "AB12CD34EF", 15, "https://hublet.example.org")
+    [line] = card.code
+    named = set(re.findall(r"\$(\w+)", line))
+    assert named == {"HUBLET_TOKEN"}
+    assert "read -rs HUBLET_TOKEN" in CHAT
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert "HUBLET_TOKEN=$(session token)" in readme
+
+
 def test_the_bodies_of_links_are_a_code_or_a_whole_link():
     bodies = [set(body) for _, path, body in curls(CHAT) if path == "chat/links" and body]
     whole = {"platform", "team", "user", "owner"}
@@ -96,6 +108,29 @@ def test_the_bodies_of_links_are_a_code_or_a_whole_link():
 def test_what_is_asked_for_in_a_shell_is_asked_for_in_zsh_too(page: str):
     """There `read -p` reads from a coprocess: macOS' own shell would ask nobody."""
     assert not re.search(r"\bread -[a-z]*p", BOTH[page])
+
+
+PASTED = [script for script in blocks(CHAT, "sh") if "read -" in script]
+
+
+@pytest.mark.parametrize("script", PASTED)
+def test_a_block_that_asks_can_be_pasted_as_a_whole(script: str, tmp_path: Path):
+    """Terminals without bracketed paste (bash before 5.1) type it: what follows a `read` in it would be the answer."""
+    for name in ("az", "curl"):
+        (tmp_path / name).write_text('#!/bin/sh\nexec printf "%s\\n" "$0 $*"\n')
+        (tmp_path / name).chmod(0o755)
+    asked = len(re.findall(r"\bread -", script))
+    answers = [f"answer-{number}" for number in range(asked)]
+    shown = "".join(f'echo "told ${name}"\n' for name in re.findall(r"\bread -rs (\w+)", script))
+    done = subprocess.run(
+        ["bash"],
+        input=script + "".join(f"{answer}\n" for answer in answers) + shown,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "GROUP": "g", "APP": "a"},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert re.findall(r"^told (.*)$", done.stdout, re.MULTILINE) == answers, (done.stdout, done.stderr)
 
 
 def test_the_sed_line_fills_the_host_into_the_whole_manifest():
