@@ -220,7 +220,7 @@ async def check_admission(app: "App", owner: str, name: str | None, quota: Quota
 
 async def _taken(app: "App", owner: str, name: str) -> UserError:
     hub = await app.hubs.get(owner, name)
-    if hub is not None and hub.goal is Goal.DELETED:
+    if hub is None or hub.goal is Goal.DELETED:  # None: it went after the names were read
         return UserError(
             "HubIsBeingDeleted",
             f"A hub named '{name}' is still being deleted.",

@@ -89,6 +89,17 @@ async def test_a_name_that_is_being_deleted_says_so():
     assert await refused(create(world)) == "HubIsBeingDeleted"
 
 
+async def test_a_name_whose_hub_went_between_two_readings_is_not_said_to_be_taken(monkeypatch: pytest.MonkeyPatch):
+    world = World()
+    await create(world)
+
+    async def gone(owner: str, name: str) -> None:
+        """The deletion ended after the list of names was read."""
+
+    monkeypatch.setattr(world.storage.hubs, "get", gone)
+    assert await refused(create(world)) == "HubIsBeingDeleted"
+
+
 async def test_the_hub_quota_is_a_limit():
     world = World()
     for number in range(world.app.settings.max_hubs_per_owner):

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e import readme
-from tests.e2e.api import Api
+from tests.e2e.api import Answer, Api
 from tests.e2e.azure import InboundRule
 from tests.e2e.environment import Environment, running_environment
 from tests.e2e.life import Lived, live
@@ -85,12 +85,14 @@ class Moment:
 
 @dataclass
 class TutorialHub:
-    """The ready hub and what was seen on its way. `custom_data`: as the simulated machine received it."""
+    """The ready hub and what was seen on its way. `key_again`: the answer when the key was asked for a second time.
+    `custom_data`: as the simulated machine received it."""
 
     api: Api
     hub: dict[str, Any]
     password: str
     pem: Path
+    key_again: Answer
     known_hosts: Path
     custom_data: bytes = field(repr=False)
     moments: list[Moment] = field(repr=False)
@@ -143,9 +145,10 @@ def tutorial(three: Three, environment: Environment, tmp_path_factory: pytest.Te
     pem, known_hosts = folder / f"{name}.pem", folder / "known_hosts"
     pem.touch(0o600)
     pem.write_bytes(api.call("POST", f"/hubs/{name}/ssh-key").body)
+    key_again = api.call("POST", f"/hubs/{name}/ssh-key")  # now: it is repeated for ten minutes only
     known_hosts.write_text(hub["knownHosts"])
     password = api.call("POST", f"/hubs/{name}/admin-password").json()["password"]
-    return TutorialHub(api, hub, password, pem, known_hosts, custom_data, moments)
+    return TutorialHub(api, hub, password, pem, key_again, known_hosts, custom_data, moments)
 
 
 @pytest.fixture(scope="session")

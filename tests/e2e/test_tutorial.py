@@ -109,7 +109,7 @@ def test_row_administrator_account__has_the_chosen_name_and_no_password_login(
 
 
 def test_row_key_pair__the_pem_downloads_and_fits_the_machine(tutorial: TutorialHub, machine: Any) -> None:
-    answer = tutorial.api.call("POST", "/hubs/jaydoe-tljh/ssh-key")
+    answer = tutorial.key_again
     assert answer.status == 200, answer
     assert answer.headers["content-disposition"] == 'attachment; filename="jaydoe-tljh.pem"'
     assert answer.headers["cache-control"] == "no-store"
