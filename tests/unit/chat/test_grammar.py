@@ -5,8 +5,10 @@ import random
 import pytest
 
 from shared.api.steer_request import ExtendRequest
-from shared.chat import grammar
-from shared.chat.grammar import MAX_TEXT, OPTIONS, USAGES, Command, Misread, Order, parse, plain, shown
+from shared.chat import values
+from shared.chat.grammar import USAGES, Command, Misread, Order, parse
+from shared.chat.options import OPTIONS
+from shared.chat.typed import MAX_TEXT, plain, shown
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
 
@@ -140,7 +142,7 @@ def test_extend_does_not_take_a_time_of_day_for_a_length(text: str):
 def test_the_bounds_of_extend_are_the_apis():
     fields = ExtendRequest.model_fields["hours"]
     bounds = str(fields.annotation) + str(fields.metadata)
-    assert f"ge={grammar.LEAST_HOURS}" in bounds and f"le={grammar.MOST_HOURS:g}" in bounds
+    assert f"ge={values.LEAST_HOURS}" in bounds and f"le={values.MOST_HOURS:g}" in bounds
 
 
 # ---- values of options
