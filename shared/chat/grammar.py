@@ -5,7 +5,7 @@ Nothing here decides whether something may be done. What is right by this gramma
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from types import MappingProxyType
@@ -86,6 +86,12 @@ _ALIASES: Mapping[str, Order] = MappingProxyType(
 )
 
 _POLITE = frozenset({"please", "pls", "plz"})
+_BEFORE_A_NAME = frozenset({"the", "my", "hub", "of", "for"})
+_ALL_HUBS = frozenset({"all", "my", "the", "hubs", *_POLITE})
+_NEVER = frozenset({"don't", "dont", "not", "never", "no"})
+
+_CHANGING = frozenset(Order) - {Order.LIST, Order.STATUS, Order.COST, Order.LINK, Order.HELP}
+"""Commands that change something, or ask whether to: they are not meant by a question."""
 
 _NAMED = frozenset(Order) - {Order.CREATE, Order.LIST, Order.COST, Order.LINK, Order.HELP}
 """Commands that need a hub's name."""
@@ -119,7 +125,15 @@ class Misread:
 
 def parse(text: str) -> Command | Misread:
     """Never raises, whatever the text. Nothing typed = help."""
-    words = words_of(plain(text))
+    clean = plain(text)
+    command = _read(words_of(clean))
+    if isinstance(command, Command) and "?" in clean and command.order in _CHANGING:
+        asked = "That was a question: if it is to be done, write it without '?'."
+        return replace(command, wrong=(asked, *command.wrong))
+    return command
+
+
+def _read(words: Sequence[str]) -> Command | Misread:
     while words and words[0].lower().lstrip("/@").rstrip(":-") in ("hub", "hublet", "", *_POLITE):
         words = words[1:]
     while len(words) > 2 and words[-1].lower() in _POLITE:
@@ -136,14 +150,17 @@ def parse(text: str) -> Command | Misread:
             return Command(order=order, name=wanted.name, options=wanted.options, wrong=wanted.wrong)
         case Order.HELP:
             return _help(rest)
-        case Order.LIST | Order.LINK:
+        case Order.LIST:
+            more = [word for word in rest if word.lower() not in _ALL_HUBS]
+            return Command(order=order, wrong=_left_over(order, more))
+        case Order.LINK:
             return Command(order=order, wrong=_left_over(order, rest))
         case Order.EXTEND:
-            return _extend(rest)
+            return _extend(_from_name(rest))
         case Order.DELETE:
-            return _delete(rest)
+            return _delete(_from_name(rest))
         case _:
-            return _one_name(order, rest)
+            return _one_name(order, _from_name(rest))
 
 
 def _order(word: str) -> Order | None:
@@ -158,6 +175,8 @@ _SURELY = 0.75
 def _misread(first: str, rest: Sequence[str]) -> Misread:
     """The nearest command, with what else was typed where that can be meant."""
     said = f"'{shown(first)}' is no command."
+    if first.lower() in _NEVER:
+        return Misread(said)
     if rest and _order(rest[0]) is not None:  # `physics stop`, `physics extend 2h`
         order = _order(rest[0])
         assert order is not None
@@ -175,29 +194,45 @@ def _misread(first: str, rest: Sequence[str]) -> Misread:
 # ------------------------------------------------------------------ commands with a name
 
 
+def _from_name(rest: Sequence[str]) -> Sequence[str]:
+    """`the physics hub`, `hub physics` -> `physics`. A word that stands alone is a name."""
+    words = list(rest)
+    while len(words) > 1 and words[0].lower() in _BEFORE_A_NAME:
+        del words[0]
+    if len(words) > 1 and words[1].lower() == "hub":
+        del words[1]
+    return words
+
+
 def _one_name(order: Order, rest: Sequence[str]) -> Command:
     name, more = (values.hub_name(rest[0]), rest[1:]) if rest else (None, rest)
     return Command(order=order, name=name, wrong=(*_nameless(order, name), *_left_over(order, more)))
 
 
 def _extend(rest: Sequence[str]) -> Command:
-    words = list(rest)
-    while len(words) > 1 and words[1].lower() in ("by", "for"):
-        del words[1]
-    if len(words) > 1 and values.hours(words[0]) is not None and values.hours(words[1]) is None:
-        words = [*words[1:], words[0]]  # `extend 2h physics`
-    name = values.hub_name(words[0]) if words else None
-    typed = "".join(words[1:])
+    words = [word for word in rest if word.lower() not in ("by", "for")] if len(rest) > 1 else list(rest)
+    if values.hours(" ".join(words)) is not None:
+        words = ["", *words]  # `extend 2h`, `extend 2 hours`
+    elif len(words) > 1 and _is_length_first(words):
+        words = [words[-1], *words[:-1]]  # `extend 2h physics`
+    name = values.hub_name(words[0]) if words and words[0] else None
+    typed = " ".join(words[1:])
     wrong, hours = list(_nameless(Order.EXTEND, name)), 1.0
     if typed:
         found = values.hours(typed)
         if found is None:
-            wrong.append(f"'{shown(' '.join(words[1:]))}' is no length of time: write 2h, 90m or 1h30m.")
+            wrong.append(f"'{shown(typed)}' is no length of time: write how long, not until when: 2h, 90m or 1h30m.")
         elif not values.LEAST_HOURS <= found <= values.MOST_HOURS:
             wrong.append(f"'{shown(typed)}' is too {_much(found)}: from 15m to {values.MOST_HOURS:g}h.")
         else:
             hours = found
     return Command(order=Order.EXTEND, name=name, hours=hours, wrong=tuple(wrong))
+
+
+def _is_length_first(words: Sequence[str]) -> bool:
+    """Also one that cannot be read: names begin with a letter."""
+    first = values.hours(" ".join(words[:-1])) is not None or not words[0][0].isalpha()
+    return first and values.hours(words[-1]) is None
 
 
 def _much(hours: float) -> str:
@@ -208,7 +243,7 @@ def _delete(rest: Sequence[str]) -> Command:
     name = values.hub_name(rest[0]) if rest else None
     wrong = list(_nameless(Order.DELETE, name))
     code: str | None = None
-    if len(rest) > 1 and rest[1].lower() == "confirm":
+    if len(rest) > 1 and rest[1].lower().rstrip(":") == "confirm":
         code = rest[2].upper() if len(rest) > 2 else ""
         if not CODE.fullmatch(code):
             wrong.append("The code has four letters or digits. Without one, delete shows you one.")

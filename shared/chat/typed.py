@@ -54,17 +54,8 @@ def _link(found: re.Match[str]) -> str:
     return label or target.removeprefix("mailto:")
 
 
-_UNIT_APART = re.compile(
-    r"(='?\d{1,2}(?:[:.]\d\d)?) (?=[ap]\.?m(?![\w-]))"
-    r"|(\bidle='?\d{1,6}(?:[.,]\d{1,3})?) (?=(?:m|mins?|minutes?|h|hrs?|hours?)(?![\w-]))",
-    re.ASCII | re.I,
-)
-"""`stop=7 pm`, `idle=2 hours`: the unit belongs to the number, and is no hub's name."""
-
-
 def words_of(text: str) -> list[str]:
     """Of a text that is `plain`: without marks around a word; `key = value` is one."""
     spaced = re.sub(r" ?= ?", "=", " ".join(text.split()))  # single spaces: a run of them would be read again and again
-    spaced = _UNIT_APART.sub(lambda found: found[1] or found[2], spaced)
     found = (word.strip(EDGES + ",;!|()[]{}").rstrip(".?!").rstrip(EDGES) for word in spaced.split()[: MAX_WORDS * 2])
     return [word for word in found if word][:MAX_WORDS]

@@ -13,37 +13,48 @@ from shared.hubs.schedule import DAYS
 LEAST_HOURS, MOST_HOURS = 0.25, 168.0
 """As `POST .../extend` takes them."""
 
+_HOURS = ("h", "hr", "hrs", "hour", "hours", "std", "stunde", "stunden", "heure", "heures", "hora", "horas")
+_MINUTES = ("m", "min", "mins", "minute", "minutes", "minuten", "minuto", "minutos")
+
 _LENGTH = re.compile(
-    r"\+?(?:(?P<h>\d{1,4}(?:[.,]\d{1,3})?)(?:h|hr|hrs|hour|hours))?(?:and)?"
-    r"(?:(?P<m>\d{1,5})(?:m|min|mins|minute|minutes))?",
+    r"(?:\+ ?)?(?:(?P<h>\d{1,4}(?:[.,]\d)?|[0-4][.,](?:25|50|75)) ?(?:" + "|".join(_HOURS) + r"))?"
+    r"(?: ?(?:and ?)?(?P<m>\d{1,5}) ?(?:" + "|".join(_MINUTES) + r"))?",
     re.ASCII | re.I,
 )
-_COLON = re.compile(r"([0-4]):([0-5]\d)", re.ASCII)
-"""From `5:00` on it was rather meant as a time of day, and would be paid for as a length."""
-_BARE = re.compile(r"\d{1,2}(?:[.,]\d{1,3})?", re.ASCII)
-_BARE_HOURS = 24
-"""A number without a unit is hours up to here: what is larger was perhaps meant as minutes."""
+"""Other fractions of two digits may be minutes of a clock: `20.00h`, `2.30h`."""
+_COLON = re.compile(r"([0-4])(?:[:h]| h )([0-5]\d)", re.ASCII | re.I)
+"""From `5:00` or `5h00` on it was rather meant as a time of day, and would be paid for as a length."""
+_BARE = re.compile(r"(?:\+ ?)?(\d{1,2}(?:[.,]\d)?)", re.ASCII)
+_BARE_HOURS = 12
+"""A number without a unit is hours up to here: what is larger was perhaps meant as minutes, or as a time of day."""
+_IN_WORDS = MappingProxyType({"half an hour": 0.5, "an hour": 1.0, "one hour": 1.0, "two hours": 2.0})
 
 
 def hours(text: str) -> float | None:
-    """`2h`, `90m`, `1.5h`, `1h30m`, `1:30`, `2` -> hours."""
+    """`2h`, `90m`, `1.5h`, `1h30m`, `1 h 30 min`, `1:30`, `1h30`, `2` -> hours. Words are one space apart: two numbers
+    that follow each other are not one."""
+    if (length := _with_unit(text)) is not None:
+        return length
+    bare = _BARE.fullmatch(text)
+    length = float(bare[1].replace(",", ".")) if bare else None
+    return None if length is None or length > _BARE_HOURS else length
+
+
+def _with_unit(text: str) -> float | None:
     if found := _LENGTH.fullmatch(text):
         if found["h"] is None and found["m"] is None:
             return None
         return float((found["h"] or "0").replace(",", ".")) + int(found["m"] or 0) / 60
     if found := _COLON.fullmatch(text):
         return int(found[1]) + int(found[2]) / 60
-    if _BARE.fullmatch(text):
-        bare = float(text.replace(",", "."))
-        return bare if bare <= _BARE_HOURS else None
-    return None
+    return _IN_WORDS.get(text.lower())
 
 
 def minutes(text: str) -> int | None:
     """A length of time that is minutes when it has no unit: `60`, `2h`, `1h30m`."""
     if (bare := number(text)) is not None:
         return bare
-    length = hours(text)
+    length = _with_unit(text)
     return None if length is None else round(length * 60)
 
 
@@ -51,11 +62,17 @@ def number(text: str) -> int | None:
     return int(text) if re.fullmatch(r"\d{1,6}", text, re.ASCII) else None
 
 
-_WALL = re.compile(r"(\d{1,2})(?:[:.h](\d\d))?(?:([ap])\.?m)?", re.ASCII | re.I)
+_WALL = re.compile(r"(\d{1,2})(?:[:.h](\d\d))?(?: ?(?:([ap])\.?m|h|uhr))?", re.ASCII | re.I)
+_HALF_OF_A_DAY = re.compile(r"(?:[1-9]|1[01])(?: ?(?:h|uhr))?", re.ASCII | re.I)
+
+
+def end(text: str) -> str | None:
+    """As `wall`; but who ends a day at `7` may mean either, and a hub that stops at 07:00 is paid for all night."""
+    return None if _HALF_OF_A_DAY.fullmatch(text) else wall(text)
 
 
 def wall(text: str) -> str | None:
-    """`19:00`, `9:30`, `19`, `7pm`, `7:30p.m` -> `HH:MM`."""
+    """`19:00`, `9:30`, `19`, `19h`, `19.30 Uhr`, `7 pm`, `7:30p.m` -> `HH:MM`."""
     found = _WALL.fullmatch(text)
     if found is None:
         return None
@@ -117,8 +134,8 @@ _LONG_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday"
 
 
 def _day(text: str) -> str | None:
-    """Its three letters, for anything from two letters to the whole word."""
-    return next((long[:3] for long in _LONG_DAYS if len(text) > 1 and long.startswith(text)), None)
+    """Its three letters, for anything from two letters to the whole word or its plural."""
+    return next((long[:3] for long in _LONG_DAYS if len(text) > 1 and f"{long}s".startswith(text)), None)
 
 
 def size(text: str) -> str:
