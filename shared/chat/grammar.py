@@ -210,7 +210,7 @@ def _one_name(order: Order, rest: Sequence[str]) -> Command:
 
 
 def _extend(rest: Sequence[str]) -> Command:
-    words = [word for word in rest if word.lower() not in ("by", "for")] if len(rest) > 1 else list(rest)
+    words = [word for word in rest if word.lower() not in ("by", "for")]
     if values.hours(" ".join(words)) is not None:
         words = ["", *words]  # `extend 2h`, `extend 2 hours`
     elif len(words) > 1 and _is_length_first(words):

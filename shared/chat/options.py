@@ -38,11 +38,13 @@ _NO_NAMES = frozenset(
     for line in (
         "a an another any each every my one only the this that new big small large hub hubs hublet called named help",
         "at bis but by even except excluding for from in no not of on ohne till to through thru until with without",
-        "and i it max me or please pls plz then two und",
+        "and i it max me or please pls plz plus thanks then two und",
         "am a.m pm p.m h hr hrs hour hours m min mins minute minutes p s sec second seconds uhr",
         "heure heures hora horas minuten minutos std stunde stunden week weeks month months",
+        "about again approx cest cet edt est gmt local now pst sharp time utc",
         "midnight morning mornings night nights noon evening evenings afternoon today tomorrow tonight",
-        "kids learners participants persons pupils students studenten schueler personen personas personnes alumnos",
+        "class classes group groups kids learners participants persons pupils seats teachers students",
+        "studenten schueler personen personas personnes alumnos",
     )
     for word in line.split()
 )

@@ -57,5 +57,12 @@ def _link(found: re.Match[str]) -> str:
 def words_of(text: str) -> list[str]:
     """Of a text that is `plain`: without marks around a word; `key = value` is one."""
     spaced = re.sub(r" ?= ?", "=", " ".join(text.split()))  # single spaces: a run of them would be read again and again
-    found = (word.strip(EDGES + ",;!|()[]{}").rstrip(".?!").rstrip(EDGES) for word in spaced.split()[: MAX_WORDS * 2])
+    found = (_bare(word) for word in spaced.split()[: MAX_WORDS * 2])
     return [word for word in found if word][:MAX_WORDS]
+
+
+def _bare(word: str) -> str:
+    """Without what stands around it for looks. A comma before a digit and a `!` before a word mean something."""
+    end = word.rstrip(EDGES + ",;!|()[]{}").rstrip(".?!").rstrip(EDGES)
+    start = end.lstrip(EDGES + ",;|()[]{}")
+    return f",{start}" if start[:1].isdigit() and end[: -len(start)].endswith(",") else start

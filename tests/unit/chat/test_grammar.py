@@ -142,7 +142,7 @@ def test_extend_does_not_take_a_time_of_day_for_a_length(text: str):
     assert text in wrong(f"extend physics {text}")[0]
 
 
-@pytest.mark.parametrize("text", ["1, 5h", "1. 5h", "2 3h", "2 2", "1 0", "20.00", "20.15", "22", "2.30", "2.30h"])
+@pytest.mark.parametrize("text", ["1, 5h", ",5h", "1. 5h", "2 3h", "2 2", "1 0", "20.00", "20.15", "22", "2.30h"])
 def test_extend_does_not_guess_what_may_be_another_length(text: str):
     assert "write how long, not until when: 2h, 90m or 1h30m" in wrong(f"extend physics {text}")[0]
 
@@ -155,6 +155,7 @@ def test_extend_does_not_guess_what_may_be_another_length(text: str):
         "extend 2h for physics",
         "extend the physics hub by 2h",
         "extend hub physics 2 h",
+        "extend two hours physics",
         "extend physics hub for 2 Stunden",
     ],
 )
@@ -162,7 +163,15 @@ def test_the_length_and_the_name_come_in_any_order(text: str):
     assert (understood(text).name, understood(text).hours) == ("physics", 2)
 
 
-@pytest.mark.parametrize("text", ["2h", "2", "2 hours", "half an hour"])
+def test_the_least_length_is_one():
+    assert understood("extend physics 15m").hours == 0.25
+
+
+def test_a_name_that_cannot_be_one_stays_before_its_length():
+    assert understood("extend @physics 2h").name == "@physics"
+
+
+@pytest.mark.parametrize("text", ["2h", "2", "2 hours", "half an hour", "by"])
 def test_a_length_alone_is_no_hub(text: str):
     assert "Which hub?" in wrong(f"extend {text}")[0]
 
@@ -264,6 +273,7 @@ def test_idle_takes_a_length_with_its_unit_apart():
         ("stop:7 pm", {"stop": "19:00"}),
         ("stop=19 Uhr", {"stop": "19:00"}),
         ("stop=19 h", {"stop": "19:00"}),
+        ("start=8 am", {"start": "08:00"}),
         ("stop = 19.30 Uhr", {"stop": "19:30"}),
         ("idle=2 Stunden", {"idle": 120}),
         ("idle=1 h 30 min", {"idle": 90}),
@@ -288,6 +298,10 @@ def test_a_value_of_several_words_is_one(typed: str, read: dict[str, object]):
     [
         "people=30 students",
         "people=30 Personen",
+        "people=30 plus 2 teachers",
+        "stop=19:00 CET",
+        "stop=19:00 days=mon-fri !wed lab",
+        "lab to fri",
         "idle=30 seconds",
         "stop=13 pm",
         "stop=19:00 pm",
@@ -321,6 +335,7 @@ def test_a_second_name_and_a_name_without_value_are_mistakes():
     for typed in ("lab name=physics", "name=lab name=physics"):
         assert "two names, lab and physics" in wrong(f"create {typed}")[0]
     assert "name has no value" in wrong("create people=3 name=")[0]
+    assert "people has no value" in wrong("create people: stop=19:00")[0]
 
 
 @pytest.mark.parametrize("typed", ["people 30", "--people 30", "physics people 30", "physics users 30", "30 people"])
