@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shared.api.problems import CODES
 from shared.chat import cards, error_cards, notice_cards, steering, trouble
 from shared.chat.card import Card, Tone, Verb
-from shared.chat.grammar import shown
+from shared.chat.typed import shown
 from shared.errors import ConcurrentUpdate, HubletError, RetryableError, RowTooNew, UserError
 from shared.hubs import agenda, commands, steer, words
 from shared.hubs.agenda import Rules, Why

@@ -7,7 +7,8 @@ from types import MappingProxyType
 from shared.api import cost_view
 from shared.api.progress import progress_of, rfc3339, stages_of
 from shared.chat.card import Button, Card, Fact, Stage, Tone, Verb
-from shared.chat.grammar import USAGES, Order, shown
+from shared.chat.grammar import USAGES, Order
+from shared.chat.typed import shown
 from shared.hubs import agenda, words
 from shared.hubs.agenda import Rules, Why
 from shared.hubs.model import Hub, StepName

@@ -3,10 +3,14 @@
 import json
 from collections.abc import Sequence
 
-from shared.chat import cards, grammar
+from shared.chat import cards
 from shared.chat.card import Card, Fact, Tone
-from shared.chat.grammar import OPTIONS, USAGES, Misread, Order
+from shared.chat.grammar import USAGES, Misread, Order
+from shared.chat.options import OPTIONS
 from shared.hubs.ports import ChatUser
+
+MAX_SAID = 8
+"""Mistakes that are told; nobody reads more of them in a chat."""
 
 
 def help_card(said: str = "", *, try_this: str = "", about: Order | None = None) -> Card:
@@ -40,9 +44,9 @@ def misread_card(misread: Misread) -> Card:
 def mistakes_card(order: Order, wrong: Sequence[str]) -> Card:
     """Every mistake of one command, and how it is written."""
     told = [cards.line(one) for one in dict.fromkeys(wrong)]
-    more = len(told) - grammar.MAX_SAID
+    more = len(told) - MAX_SAID
     if more > 0:
-        told = [*told[: grammar.MAX_SAID], f"And {more} more."]
+        told = [*told[:MAX_SAID], f"And {more} more."]
     count = min(len(wrong), len(dict.fromkeys(wrong)))
     title = "One thing is not right" if count == 1 else f"{count} things are not right"
     return Card(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from shared.chat import cards, command_cards, confirm, error_cards, links, steering, trouble
 from shared.chat.card import Button, Card, Tone, Verb
-from shared.chat.grammar import Command, Misread, Order, parse, shown
+from shared.chat.grammar import Command, Misread, Order, parse
+from shared.chat.typed import shown
 from shared.errors import HubletError, RetryableError
 from shared.hubs import commands, schedule, steer, words
 from shared.hubs.agenda import Rules

@@ -3,10 +3,15 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.api.steer_request import ExtendRequest
-from shared.chat import grammar
-from shared.chat.grammar import MAX_TEXT, OPTIONS, USAGES, Command, Misread, Order, parse, plain, shown
+from shared.chat import values
+from shared.chat.grammar import USAGES, Command, Misread, Order, parse
+from shared.chat.options import OPTIONS
+from shared.chat.typed import MAX_TEXT, plain, shown
+from shared.hubs.model import HUB_NAME
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
 
@@ -137,10 +142,51 @@ def test_extend_does_not_take_a_time_of_day_for_a_length(text: str):
     assert text in wrong(f"extend physics {text}")[0]
 
 
+@pytest.mark.parametrize("text", ["1, 5h", ",5h", "1. 5h", "2 3h", "2 2", "1 0", "20.00", "20.15", "22", "2.30h"])
+def test_extend_does_not_guess_what_may_be_another_length(text: str):
+    assert "write how long, not until when: 2h, 90m or 1h30m" in wrong(f"extend physics {text}")[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "extend 2 hours physics",
+        "extend by 2h physics",
+        "extend 2h for physics",
+        "extend the physics hub by 2h",
+        "extend hub physics 2 h",
+        "extend two hours physics",
+        "extend physics hub for 2 Stunden",
+    ],
+)
+def test_the_length_and_the_name_come_in_any_order(text: str):
+    assert (understood(text).name, understood(text).hours) == ("physics", 2)
+
+
+def test_the_least_length_is_one():
+    assert understood("extend physics 15m").hours == 0.25
+
+
+def test_a_name_that_cannot_be_one_stays_before_its_length():
+    assert understood("extend @physics 2h").name == "@physics"
+
+
+@pytest.mark.parametrize("text", ["2h", "2", "2 hours", "half an hour", "by"])
+def test_a_length_alone_is_no_hub(text: str):
+    assert "Which hub?" in wrong(f"extend {text}")[0]
+
+
+@pytest.mark.parametrize("text", ["22:00", "20.00 Uhr", "🚀"])
+def test_what_is_no_length_is_told_also_before_the_name(text: str):
+    command = parse(f"extend {text} physics")
+    assert isinstance(command, Command) and command.name == "physics"
+    assert f"'{text}' is no length" in command.wrong[0]
+
+
 def test_the_bounds_of_extend_are_the_apis():
     fields = ExtendRequest.model_fields["hours"]
     bounds = str(fields.annotation) + str(fields.metadata)
-    assert f"ge={grammar.LEAST_HOURS}" in bounds and f"le={grammar.MOST_HOURS:g}" in bounds
+    assert f"ge={values.LEAST_HOURS}" in bounds and f"le={values.MOST_HOURS:g}" in bounds
 
 
 # ---- values of options
@@ -219,6 +265,89 @@ def test_a_name_that_begins_like_a_unit_is_a_name(typed: str):
 def test_idle_takes_a_length_with_its_unit_apart():
     assert understood("create idle=2 hours").options["idle"] == 120
     assert understood("create idle=45 min people=3").options == {"idle": 45, "people": 3}
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("stop:7 pm", {"stop": "19:00"}),
+        ("stop=19 Uhr", {"stop": "19:00"}),
+        ("stop=19 h", {"stop": "19:00"}),
+        ("start=8 am", {"start": "08:00"}),
+        ("stop = 19.30 Uhr", {"stop": "19:30"}),
+        ("idle=2 Stunden", {"idle": 120}),
+        ("idle=1 h 30 min", {"idle": 90}),
+        ("idle: 2 hours", {"idle": 120}),
+        ("people: 30", {"people": 30}),
+        ("people : 30", {"people": 30}),
+        ("stop: 19:00 people: 30", {"stop": "19:00", "people": 30}),
+        ("stop=19:00 days=mon to fri", {"stop": "19:00", "days": WEEKDAYS}),
+        ("stop=19:00 days=mon - fri", {"stop": "19:00", "days": WEEKDAYS}),
+        ("stop=19:00 days: Monday through Friday", {"stop": "19:00", "days": WEEKDAYS}),
+        ("stop=19:00 days=Mon – Fri", {"stop": "19:00", "days": WEEKDAYS}),
+        ("stop=19:00 days=mon to wed, fri", {"stop": "19:00", "days": ("mon", "tue", "wed", "fri")}),
+    ],
+)
+def test_a_value_of_several_words_is_one(typed: str, read: dict[str, object]):
+    assert (understood(f"create {typed}").name, understood(f"create {typed}").options) == (None, read)
+    assert (understood(f"create {typed} lab").name, understood(f"create {typed} lab").options) == ("lab", read)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "people=30 students",
+        "people=30 Personen",
+        "people=30 plus 2 teachers",
+        "stop=19:00 CET",
+        "stop=19:00 days=mon-fri !wed lab",
+        "lab to fri",
+        "idle=30 seconds",
+        "stop=13 pm",
+        "stop=19:00 pm",
+        "stop=7",
+        "stop=19:00 days=mon-fri except wed",
+        "stop=19:00 days=mon to",
+        "stop=19:00 days=all days",
+        "mon-fri stop=19:00",
+        "stop=19:00 weekdays",
+        "with people=30",
+        "for physics",
+        "called physics",
+        "please",
+        "help",
+        "big hub",
+    ],
+)
+def test_what_is_left_over_of_a_value_is_no_name(typed: str):
+    """`days=mon-fri except wed` made a hub `except` that ran on Wednesdays."""
+    wrong(f"create {typed}")
+
+
+def test_any_name_may_be_written_as_an_option():
+    assert "name=students" in wrong("create people=30 students")[0]
+    for name in ("students", "hub", "mon-fri", "stop"):
+        assert understood(f"create name={name}").name == name
+    assert understood("create name: physics").name == "physics"
+
+
+def test_a_second_name_and_a_name_without_value_are_mistakes():
+    for typed in ("lab name=physics", "name=lab name=physics"):
+        assert "two names, lab and physics" in wrong(f"create {typed}")[0]
+    assert "name has no value" in wrong("create people=3 name=")[0]
+    assert "people has no value" in wrong("create people: stop=19:00")[0]
+
+
+@pytest.mark.parametrize("typed", ["people 30", "--people 30", "physics people 30", "physics users 30", "30 people"])
+def test_an_option_without_its_sign_is_told_how_it_is_written(typed: str):
+    assert any("is an option: write it as in people=12." in one for one in wrong(f"create {typed}"))
+
+
+@pytest.mark.parametrize("typed", ["hub physics", "a hub called physics", "a new hub physics", "the physics hub"])
+def test_a_hub_may_be_called_one(typed: str):
+    assert understood(f"create {typed}").name == "physics"
+    for nameless in ("hub", "a hub", "my hub"):
+        assert understood(f"create {nameless} people=3").name is None
 
 
 @pytest.mark.parametrize("typed", ["2027-02-30", "tomorrow", "2027-2-1", "01.02.2027"])
@@ -309,6 +438,32 @@ def test_a_polite_command_is_a_command(typed: str):
     assert understood("status please").name == "please"
 
 
+@pytest.mark.parametrize("typed", ["the physics hub", "hub physics", "my physics", "physics hub", "the hub physics"])
+def test_a_hub_may_be_called_one_in_every_command(typed: str):
+    for order in ("status", "start", "stop", "delete", "extend", "cost"):
+        assert (understood(f"{order} {typed}").order, understood(f"{order} {typed}").name) == (order, "physics")
+    assert understood("stop hub").name == "hub"
+    assert understood("cost of physics").name == "physics"
+    assert understood(f"delete {typed} confirm: ab2d").code == "AB2D"
+
+
+def test_all_hubs_are_the_list():
+    for typed in ("list all", "list my hubs", "list all hubs please"):
+        assert understood(typed).order is Order.LIST
+
+
+@pytest.mark.parametrize("typed", ["create ?", "create physics?", "stop physics?", "delete x ?", "extend physics 2h？"])
+def test_a_question_changes_nothing(typed: str):
+    """`create ?` asks what may be written, and made a hub."""
+    assert "question" in wrong(typed)[0]
+    assert understood("status physics?").name == "physics"
+
+
+@pytest.mark.parametrize("typed", ["don't stop physics", "Don’t delete physics", "never stop physics"])
+def test_the_opposite_is_not_proposed(typed: str):
+    assert misread(typed).try_this == ""
+
+
 @pytest.mark.parametrize("typed", ["status physics?", "status physics?!", "status: physics", ": status physics"])
 def test_marks_at_the_end_of_a_word_and_after_a_mention_are_none_of_it(typed: str):
     assert (understood(typed).order, understood(typed).name) == (Order.STATUS, "physics")
@@ -346,6 +501,11 @@ def test_the_beginning_of_status_is_not_taken_for_start():
 
 
 # ---- whatever is typed
+
+NEAR_MISSES = [
+    *("physics", "lab", "hub", "people=30", "people", "30", ":", "students", "stop=19:00", "stop=7", "pm", "Uhr"),
+    *("days=mon", "fri", "to", "until", "-", "and", "except", "weekdays", "a", "the", "for", "not", "2h", "min"),
+]
 
 HOSTILE = [
     "x" * 3000,
@@ -385,6 +545,26 @@ def test_nothing_typed_breaks_anything_and_what_is_repeated_is_short(text: str):
         assert len(line) < 250
         assert line.isprintable()
         line.encode()
+
+
+@given(st.lists(st.sampled_from(NEAR_MISSES), max_size=7))
+def test_a_hub_is_made_only_of_what_was_said(words: list[str]):
+    """Whatever the order: a name is a name that was typed, and every number stands behind its own option."""
+    command = parse("create " + " ".join(words))
+    assert isinstance(command, Command)
+    if not command.wrong:
+        assert command.name in (None, "physics", "lab") or not HUB_NAME.fullmatch(command.name)
+        assert command.options.get("people") in (None, 30)
+        assert command.options.get("stop") in (None, "19:00")
+
+
+@given(st.lists(st.sampled_from(NEAR_MISSES), max_size=5), st.sampled_from(["stop", "delete", "extend"]))
+def test_only_a_hub_that_was_named_alone_is_steered(words: list[str], order: str):
+    command = parse(f"{order} {' '.join(words)}")
+    assert isinstance(command, Command)
+    if not command.wrong and "physics" in words:
+        assert command.name == "physics"
+        assert "lab" not in words
 
 
 def test_random_rubbish_never_raises():
