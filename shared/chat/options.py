@@ -186,7 +186,7 @@ def _value(key: str, text: str) -> Value | None:
     """In the form the API takes. None = it cannot be read."""
     match key:
         case "people":
-            return values.number(text)
+            return values.number(text) or None
         case "idle":
             return values.minutes(text)
         case "start":

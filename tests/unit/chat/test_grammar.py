@@ -293,6 +293,10 @@ def test_a_value_of_several_words_is_one(typed: str, read: dict[str, object]):
     assert (understood(f"create {typed} lab").name, understood(f"create {typed} lab").options) == ("lab", read)
 
 
+def test_a_hub_is_for_somebody():
+    assert wrong("create people=0") == ("'0' is no value for people: write it as in people=12.",)
+
+
 @pytest.mark.parametrize(
     "typed",
     [
