@@ -6,6 +6,7 @@ import pytest
 
 from shared.adapters.notify.webhooks import WebhookSink
 from shared.hubs import sinks
+from shared.hubs.audit import audit
 from shared.hubs.ports import Answered
 from tests.support.world import OWNER, World
 
@@ -60,3 +61,39 @@ async def test_a_web_hook_that_is_gone_hears_nothing_until_it_is_wanted_again(wo
     assert (await sinks.find_sink(world.app, OWNER, record.id)).disabled_at is None
     assert [posted.headers["webhook-id"] for posted in world.outbound.posted] == [world.told.of("ready")[0].id] * 2
     assert await failed(world, record.id) == []
+
+
+async def test_what_a_locked_web_hook_should_have_heard_is_delivered_once_when_its_key_is_given_back(world: World):
+    record = await sinks.create_sink(world.app, OWNER, sinks.Wanted(url="https://hooks.example.org/x"))
+    closed = world.storage.sink_store.closed
+    closed[record.owner, record.id] = "SealKeyUnknown"
+    await world.create()
+    await world.run_to_rest()
+    await world.run(limit_s=86_400)
+    assert world.outbound.posted == []
+    assert await failed(world, record.id) == []
+
+    closed.clear()
+    await world.run(limit_s=86_400)
+    assert [posted.headers["webhook-id"] for posted in world.outbound.posted] == [world.told.of("ready")[0].id]
+    assert len(world.told.of("ready")) == 1
+    assert world.storage.outbox.rows == {}
+
+
+async def test_f51_what_a_web_hook_should_have_heard_whose_key_never_comes_back_is_in_its_failed_list(
+    world: World, caplog: pytest.LogCaptureFixture
+):
+    record = await sinks.create_sink(world.app, OWNER, sinks.Wanted(url="https://hooks.example.org/x"))
+    world.storage.sink_store.closed[record.owner, record.id] = "SealKeyUnknown"
+    await world.create()
+    await world.run_to_rest()
+    await audit(world.app)
+    kinds = [vars(line)["hublet_fields"]["kind"] for line in caplog.records if line.getMessage() == "operator_alert"]
+    assert kinds == [f"WebHookUnreadable/{record.id}"]
+    (shown,) = await sinks.list_sinks(world.app, OWNER)
+    assert shown.locked
+    await world.run(limit_s=FOUR_DAYS_S)
+    (one,) = await sinks.failed_deliveries(world.app, OWNER, record.id)
+    assert (one.notice.id, one.code) == (world.told.of("ready")[0].id, "SinkLocked")
+    assert world.storage.outbox.rows == {}
+    assert world.outbound.posted == []
