@@ -150,7 +150,8 @@ async def redeliver(app: "App", principal: Principal, sink_id: str, notice_id: s
     for one in chosen[:MAX_REDELIVERED]:
         # In this order: whoever dies in between sends a notice twice, never not at all.
         await notify.redeliver(app, one.notice, f"{SINK}:{target_of(record)}")
-        await app.sink_store.remove_failed(record.owner, record.id, one.notice.id)
+        # What was refused for good by now is a new entry, which stays.
+        await app.sink_store.remove_failed(record.owner, one)
     return Redelivered(min(len(chosen), MAX_REDELIVERED), max(0, len(chosen) - MAX_REDELIVERED))
 
 

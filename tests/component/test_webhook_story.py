@@ -1,5 +1,6 @@
 """A web hook from the hub that tells of itself to the receiver, through outbox, retries, the failed list and back."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -7,10 +8,24 @@ import pytest
 from shared.adapters.notify.webhooks import WebhookSink
 from shared.hubs import sinks
 from shared.hubs.audit import audit
-from shared.hubs.ports import Answered
+from shared.hubs.notify import deliver
+from shared.hubs.ports import Answered, Pending
+from tests.support.builders import a_failed_delivery, a_notice
+from tests.support.fake_storage import FakeOutbox
 from tests.support.world import OWNER, World
 
 FOUR_DAYS_S = 4 * 86_400
+
+
+class Visited(FakeOutbox):
+    """Whoever puts a row goes on only after a worker had time for a whole visit to it."""
+
+    visit: Callable[[], Awaitable[None]]
+
+    async def put(self, pending: Pending) -> bool:
+        there = await super().put(pending)
+        await self.visit()
+        return there
 
 
 @pytest.fixture
@@ -61,6 +76,22 @@ async def test_a_web_hook_that_is_gone_hears_nothing_until_it_is_wanted_again(wo
     assert (await sinks.find_sink(world.app, OWNER, record.id)).disabled_at is None
     assert [posted.headers["webhook-id"] for posted in world.outbound.posted] == [world.told.of("ready")[0].id] * 2
     assert await failed(world, record.id) == []
+
+
+@pytest.mark.parametrize(("status", "left"), [(410, ["SinkGone"]), (200, [])])
+async def test_a_redelivery_that_is_answered_before_its_request_is_over_counts(
+    world: World, status: int, left: list[str]
+):
+    record = await sinks.create_sink(world.app, OWNER, sinks.Wanted(url="https://hooks.example.org/x"))
+    await world.storage.sink_store.add_failed(record.owner, a_failed_delivery(sink_id=record.id))
+    world.outbound.answer = lambda _: Answered(status)
+    outbox = Visited(world.storage.hubs, world.storage.tape)
+    app = replace(world.app, outbox=outbox)
+    outbox.visit = lambda: deliver(app, world.storage.notices.waiting[-1].ref)
+    assert (await sinks.redeliver(app, OWNER, record.id, None)).count == 1
+    assert [posted.headers["webhook-id"] for posted in world.outbound.posted] == [a_notice().id]
+    assert [one.code for one in await sinks.failed_deliveries(app, OWNER, record.id)] == left
+    assert world.storage.outbox.rows == {}
 
 
 async def test_what_a_locked_web_hook_should_have_heard_is_delivered_once_when_its_key_is_given_back(world: World):

@@ -182,7 +182,8 @@ class FakeSinkStore:
 
     async def add_failed(self, owner: str, failed: FailedDelivery) -> None:
         self.tape.begin("sinks.add_failed")
-        self.failures[owner, failed.sink_id, failed.notice.id] = failed
+        etag = f'W/"failed-{next(self._etags)}"'
+        self.failures[owner, failed.sink_id, failed.notice.id] = replace(failed, etag=etag)
         self.tape.wrote("sinks.add_failed")
 
     async def failed(self, owner: str, sink_id: str) -> Sequence[FailedDelivery]:
@@ -190,9 +191,13 @@ class FakeSinkStore:
         mine = [failed for key, failed in self.failures.items() if key[:2] == (owner, sink_id)]
         return sorted(mine, key=lambda failed: (failed.failed_at, failed.notice.id))[:1000]
 
-    async def remove_failed(self, owner: str, sink_id: str, notice_id: str) -> None:
+    async def remove_failed(self, owner: str, failed: FailedDelivery) -> None:
         self.tape.begin("sinks.remove_failed")
-        if self.failures.pop((owner, sink_id, notice_id), None) is not None:
+        if failed.etag is None:
+            raise FatalError("NotStored", "A failed delivery that was never read cannot be removed.")
+        key = (owner, failed.sink_id, failed.notice.id)
+        if (stored := self.failures.get(key)) is not None and stored.etag == failed.etag:
+            del self.failures[key]
             self.tape.wrote("sinks.remove_failed")
 
     async def forget_old(self, now: datetime) -> int:

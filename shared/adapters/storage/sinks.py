@@ -13,6 +13,7 @@ hook that hears its owner only, means nothing.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -49,6 +50,7 @@ by the notice's id."""
 _SEALED = {"url": "sealedUrl", "secret": "sealedSecret", "previous_secret": "sealedPreviousSecret"}
 _COLUMNS = frozenset(_SEALED.values())
 _LEFT_OUT = {"etag": True, "carried": True, "locked": True, **dict.fromkeys(_SEALED, True)}
+_ETAG = {"etag": True}
 _LOCKED = {"url": "", "secret": "", "locked": True}
 
 
@@ -195,7 +197,7 @@ class TableSinkStore:
             codec.entity(
                 keys.owner_partition(owner),
                 _failure(failed.sink_id, failed.notice.id),
-                codec.to_json(FailedDelivery, failed),
+                codec.to_json(FailedDelivery, failed, leave_out=_ETAG),
                 failedAt=keys.timestamp(failed.failed_at),
             )
         )
@@ -213,8 +215,12 @@ class TableSinkStore:
                 break
         return sorted(found, key=lambda failed: (failed.failed_at, failed.notice.id))[:MAX_FAILED]
 
-    async def remove_failed(self, owner: str, sink_id: str, notice_id: str) -> None:
-        await self._table.delete(keys.owner_partition(owner), _failure(sink_id, notice_id))
+    async def remove_failed(self, owner: str, failed: FailedDelivery) -> None:
+        if failed.etag is None:
+            raise FatalError("NotStored", "A failed delivery that was never read cannot be removed.")
+        row = _failure(failed.sink_id, failed.notice.id)
+        with suppress(ConcurrentUpdate):
+            await self._table.delete(keys.owner_partition(owner), row, etag=failed.etag)
 
     async def forget_old(self, now: datetime) -> int:
         """A scan of the table, for the hourly audit only."""
@@ -283,12 +289,13 @@ class TableSinkStore:
 def _failed(row: Row) -> FailedDelivery | None:
     what = "A failed delivery"
     try:
-        return codec.from_json(FailedDelivery, codec.document_of(row, what), what)
+        failed = codec.from_json(FailedDelivery, codec.document_of(row, what), what)
     except RowTooNew:
         raise
     except FatalError as error:
         log.error("failed_delivery_unreadable", row=row.key, code=error.code)
         return None
+    return replace(failed, etag=row.etag)
 
 
 def _pointer(record: SinkRecord) -> Entity:

@@ -63,13 +63,15 @@ class SinkRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedDelivery:
-    """A notice one web hook never took. Kept 30 days, or until it is redelivered."""
+    """A notice one web hook never took. Kept 30 days, or until it is redelivered. `etag`: of the entry it was read
+    from; what it tells of is the same under another."""
 
     sink_id: str
     notice: Notice
     failed_at: datetime
     code: str
     message: str
+    etag: str | None = field(default=None, compare=False)
 
 
 class SinkExists(Exception):
@@ -114,8 +116,9 @@ class SinkStore(Protocol):
         """Oldest first, at most 1000."""
         ...
 
-    async def remove_failed(self, owner: str, sink_id: str, notice_id: str) -> None:
-        """Absent is fine."""
+    async def remove_failed(self, owner: str, failed: FailedDelivery) -> None:
+        """Absent is fine, and an entry that was replaced since this one was read stays. Raises FatalError `NotStored`
+        for one that was never read."""
         ...
 
     async def forget_old(self, now: datetime) -> int:

@@ -229,9 +229,31 @@ async def test_a_removed_failure_is_gone_and_removing_twice_is_fine(here: Here):
     failed, other = a_failed_delivery(a_notice(seq=1)), a_failed_delivery(a_notice(seq=2))
     for one in (failed, other):
         await here.store.add_failed(OWNER, one)
+    found, _ = await here.store.failed(OWNER, failed.sink_id)
+    assert found == failed
     for _ in range(2):
-        await here.store.remove_failed(OWNER, failed.sink_id, failed.notice.id)
+        await here.store.remove_failed(OWNER, found)
     assert await here.store.failed(OWNER, failed.sink_id) == [other]
+
+
+async def test_a_failure_that_was_replaced_since_it_was_read_stays(here: Here):
+    """Also when nothing of it is another: what it tells of happened again."""
+    failed = a_failed_delivery()
+    await here.store.add_failed(OWNER, failed)
+    (read,) = await here.store.failed(OWNER, failed.sink_id)
+    await here.store.add_failed(OWNER, failed)
+    await here.store.remove_failed(OWNER, read)
+    (again,) = await here.store.failed(OWNER, failed.sink_id)
+    assert again == failed
+    await here.store.remove_failed(OWNER, again)
+    assert await here.store.failed(OWNER, failed.sink_id) == []
+
+
+async def test_a_failure_that_was_never_read_cannot_be_removed(here: Here):
+    await here.store.add_failed(OWNER, a_failed_delivery())
+    with pytest.raises(FatalError, match="NotStored"):
+        await here.store.remove_failed(OWNER, a_failed_delivery())
+    assert len(await here.store.failed(OWNER, a_sink().id)) == 1
 
 
 async def test_failures_are_forgotten_after_thirty_days(here: Here):
