@@ -12,6 +12,7 @@ from shared.hubs.notify import deliver
 from shared.hubs.ports import Answered, Pending
 from tests.support.builders import a_failed_delivery, a_notice
 from tests.support.fake_storage import FakeOutbox
+from tests.support.notices import alerts
 from tests.support.world import OWNER, World
 
 FOUR_DAYS_S = 4 * 86_400
@@ -119,8 +120,7 @@ async def test_f51_what_a_web_hook_should_have_heard_whose_key_never_comes_back_
     await world.create()
     await world.run_to_rest()
     await audit(world.app)
-    kinds = [vars(line)["hublet_fields"]["kind"] for line in caplog.records if line.getMessage() == "operator_alert"]
-    assert kinds == [f"WebHookUnreadable/{record.id}"]
+    assert len(alerts(caplog, f"WebHookUnreadable/{record.id}")) == 1
     (shown,) = await sinks.list_sinks(world.app, OWNER)
     assert shown.locked
     await world.run(limit_s=FOUR_DAYS_S)
