@@ -50,12 +50,7 @@ TARGETS: tuple[Target, ...] = (
         ("tests/unit/arm/test_errors.py", "tests/unit/arm/test_classification.py"),
     ),
     Target("ladder", _CLASSES, "shared/hubs/ladder.py", ("tests/unit/test_ladder.py",)),
-    Target(
-        "notify",
-        _OUTBOX,
-        "shared/hubs/notify.py",
-        ("tests/component/test_notify.py", "tests/component/test_notify_trouble.py"),
-    ),
+    Target("notify", _OUTBOX, "shared/hubs/notify.py", ("tests/component/notify",)),
     Target("deliveries", _OUTBOX, "shared/hubs/deliveries.py", ("tests/unit/test_deliveries.py",)),
     Target("signatures", _TRUST, "shared/chat/signatures.py", ("tests/unit/chat/test_signatures.py",)),
     Target("action_links", _TRUST, "shared/chat/action_links.py", ("tests/unit/chat/test_action_links.py",)),

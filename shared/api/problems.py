@@ -93,6 +93,9 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "HubNameNeeded": _never(409, "No free default name is left", "Send a `name`."),
         "HubQuotaExceeded": _never(409, "You have as many hubs as you may have", "Delete one you no longer need."),
         "SinkQuotaExceeded": _never(409, "You have as many web hooks as you may have", "Delete one first."),
+        "SinkLocked": _never(
+            409, "This service cannot open the web hook", "Ask whoever runs it to give its key back, or make it again."
+        ),
         "HubIsBeingMade": _later(
             409, "The hub is still being made", "Wait until it is ready, or delete it: that works at any time."
         ),

@@ -335,7 +335,7 @@ SINK_GET = Route(
     method="GET",
     path="sinks/{id}",
     name="sink_get",
-    summary="One web hook: where it sends, what it hears, whether it is disabled.",
+    summary="One web hook: where it sends, what it hears, whether it is disabled or locked.",
     answers=MappingProxyType({200: Answer("The web hook.", "Sink")}),
     codes=("SinkNotFound",),
 )
@@ -354,7 +354,10 @@ SINK_ROTATE = Route(
     summary="A new signing secret, shown once. The present one signs beside it for 24 hours.",
     body="Nothing",
     answers=MappingProxyType({200: Answer("The web hook, with its new secret.", "IssuedSink")}),
-    codes=("InvalidRequest", "PrivateKeySent", "SinkNotFound", "Forbidden", "IdempotencyKeyNotAllowed", "Busy"),
+    codes=(
+        *("InvalidRequest", "PrivateKeySent", "SinkNotFound", "Forbidden", "SinkLocked", "IdempotencyKeyNotAllowed"),
+        "Busy",
+    ),
     secret=True,
 )
 SINK_FAILED = Route(
@@ -373,7 +376,7 @@ SINK_REDELIVER = Route(
     summary="Send one failed notice again, or all of them. A disabled web hook is enabled.",
     body="RedeliverRequest",
     answers=MappingProxyType({202: Answer("How many are on their way.", "Redelivered")}),
-    codes=("InvalidRequest", "PrivateKeySent", "SinkNotFound", "Forbidden", "DeliveryNotFound", "Busy"),
+    codes=("InvalidRequest", "PrivateKeySent", "SinkNotFound", "Forbidden", "SinkLocked", "DeliveryNotFound", "Busy"),
 )
 ESTIMATE = Route(
     method="POST",

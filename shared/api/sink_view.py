@@ -1,17 +1,19 @@
 """Web hooks and what they did not take, as their owners see them."""
 
 from datetime import datetime
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from shared.api.progress import rfc3339
 from shared.hubs.notice_kinds import kind_of
 from shared.hubs.ports import FailedDelivery, SinkRecord
+from shared.hubs.sink_rules import LOCKED, LOCKED_FIX
 from shared.hubs.sinks import Redelivered
 
 
 class SinkView(TypedDict):
     """`events` empty = all but `progress`. `previousSecretUntil`: how long the secret before this one signs
-    too, None when it does not."""
+    too, None when it does not. `locked`: the service cannot read its URL (empty then) and secret, what it should hear
+    waits for three days. `fix`: what to do unless it is `active`."""
 
     id: str
     url: str
@@ -23,6 +25,8 @@ class SinkView(TypedDict):
     previousSecretUntil: str | None
     disabledAt: str | None
     disabledWhy: str
+    state: Literal["active", "disabled", "locked"]
+    fix: str
 
 
 class IssuedSinkView(SinkView):
@@ -54,6 +58,7 @@ class RedeliveredView(TypedDict):
 
 def sink_view(record: SinkRecord, now: datetime) -> SinkView:
     until = record.previous_until
+    state, fix = _state(record)
     return SinkView(
         id=record.id,
         url=record.url,
@@ -65,7 +70,18 @@ def sink_view(record: SinkRecord, now: datetime) -> SinkView:
         previousSecretUntil=rfc3339(until) if until is not None and now < until else None,
         disabledAt=rfc3339(record.disabled_at) if record.disabled_at else None,
         disabledWhy=record.disabled_why,
+        state=state,
+        fix=fix,
     )
+
+
+def _state(record: SinkRecord) -> tuple[Literal["active", "disabled", "locked"], str]:
+    """With what to do. One that is locked cannot be enabled before it is opened."""
+    if record.locked:
+        return "locked", f"{LOCKED} {LOCKED_FIX}"
+    if record.disabled_at is not None:
+        return "disabled", "POST its `redeliver`: that enables it and sends what it did not take."
+    return "active", ""
 
 
 def issued_sink_view(record: SinkRecord, now: datetime) -> IssuedSinkView:

@@ -5,14 +5,14 @@ Reads every hub once, so its cost follows how many there are; nothing a user wai
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared import log
 from shared.errors import ConcurrentUpdate, HubletError
-from shared.hubs import budget, cost, drift, stuck, ticks
+from shared.hubs import budget, cost, drift, sinks, stuck, ticks
 from shared.hubs.agenda import Rules
 from shared.hubs.decide import Settle, decide
 from shared.hubs.dispatch import due_after, work_message
@@ -77,21 +77,22 @@ async def audit(app: "App") -> Audited:
         notice = pending.notice
         await app.notices.put(NoticeRef(owner=notice.owner, hub_id=notice.hub_id, seq=notice.seq, first_seen=now))
     forgotten = await app.hubs.forget_old(now)
-    forgotten += await _forget("sink_store", app.sink_store.forget_old, now)
-    forgotten += await _forget("chat", app.chat.forget_old, now)
+    forgotten += await _beside("sink_store", app.sink_store.forget_old(now)) or 0
+    forgotten += await _beside("chat", app.chat.forget_old(now)) or 0
+    await _beside("sink_store", sinks.tell_of_unreadable(app))
     log.info("audited", hubs=len(seen), unreadable=unreadable, driven=driven, forgotten=forgotten)
     return Audited(len(seen), unreadable, driven, forgotten)
 
 
-async def _forget(port: str, forget: Callable[[datetime], Awaitable[int]], now: datetime) -> int:
-    """What is past its keep time beside the hubs; trouble there is no hub's."""
+async def _beside[T](port: str, work: Awaitable[T]) -> T | None:
+    """What is looked after beside the hubs; trouble there is no hub's."""
     try:
-        return await forget(now)
+        return await work
     except HubletError as error:
         log.warning("audit_put_off", port=port, code=error.code)
     except Exception as bug:
         log.error("audit_failed", port=port, error=type(bug).__name__)
-    return 0
+    return None
 
 
 async def _index(app: "App", hub: Hub, entry: IndexEntry | None) -> None:

@@ -16,6 +16,14 @@ MAX_KEY_BYTES = 64
 """https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, "Signature scheme"."""
 
 
+LOCKED = "The key that sealed its URL and secret is not given to this service any more."
+LOCKED_FIX = (
+    "Ask whoever runs this service to give it back: what waits is delivered then, for three days. Or look through what "
+    "it did not take, delete it and make it again."
+)
+"""For its owner."""
+
+
 def target_of(record: SinkRecord) -> str:
     """`<base64url of the owner>.<id>`: finds the web hook by one point read; neither half holds a dot or a colon."""
     owner = base64.urlsafe_b64encode(record.owner.encode("utf-8", "surrogatepass")).decode("ascii").rstrip("=")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from shared.errors import ConcurrentUpdate, FatalError, UserError
 from shared.hubs import notify
+from shared.hubs.alerts import alert
 from shared.hubs.model import Principal
 from shared.hubs.ports import FailedDelivery, SinkExists, SinkRecord
-from shared.hubs.sink_rules import SINK, secret_of, target_of
+from shared.hubs.sink_rules import LOCKED, LOCKED_FIX, SINK, secret_of, target_of
 
 if TYPE_CHECKING:
     from shared.app import App
@@ -90,6 +91,13 @@ def _may_use(principal: Principal, record: SinkRecord) -> SinkRecord:
     return record
 
 
+def _opened(record: SinkRecord) -> SinkRecord:
+    """Raises UserError `SinkLocked`: a new secret would be good for a URL that nobody knows."""
+    if record.locked:
+        raise UserError("SinkLocked", LOCKED, fix=LOCKED_FIX)
+    return record
+
+
 async def remove_sink(app: "App", principal: Principal, sink_id: str) -> None:
     """With its failed deliveries. Raises UserError `SinkNotFound`."""
     if not await app.sink_store.remove(principal.owner, sink_id):
@@ -98,14 +106,14 @@ async def remove_sink(app: "App", principal: Principal, sink_id: str) -> None:
 
 async def rotate_secret(app: "App", principal: Principal, sink_id: str) -> SinkRecord:
     """A new secret; the present one signs beside it for OLD_SECRET_LIFE. Of three secrets within that time the first
-    one ends at once: only two sign. Raises UserError `SinkNotFound`, `Forbidden`."""
+    one ends at once: only two sign. Raises UserError `SinkNotFound`, `Forbidden`, `SinkLocked`."""
     secret, now = secret_of(app.entropy.secret(256)), app.clock.now()
 
     def rotated(record: SinkRecord) -> SinkRecord:
         return replace(record, secret=secret, previous_secret=record.secret, previous_until=now + OLD_SECRET_LIFE)
 
     for _ in range(_SAVES):
-        record = _may_use(principal, await find_sink(app, principal, sink_id))
+        record = _opened(_may_use(principal, await find_sink(app, principal, sink_id)))
         try:
             return await app.sink_store.save(rotated(record))
         except ConcurrentUpdate:
@@ -130,10 +138,10 @@ class Redelivered:
 async def redeliver(app: "App", principal: Principal, sink_id: str, notice_id: str | None) -> Redelivered:
     """Puts failed notices into the outbox again, oldest first, and enables the web hook. None = all of them.
 
-    Twice is once for those that are on their way. Raises UserError `SinkNotFound`, `Forbidden`,
+    Twice is once for those that are on their way. Raises UserError `SinkNotFound`, `Forbidden`, `SinkLocked`,
     `DeliveryNotFound`.
     """
-    record = _may_use(principal, await find_sink(app, principal, sink_id))
+    record = _opened(_may_use(principal, await find_sink(app, principal, sink_id)))
     failed = await app.sink_store.failed(record.owner, record.id)
     chosen = [one for one in failed if notice_id in (None, one.notice.id)]
     if notice_id is not None and not chosen:
@@ -142,7 +150,8 @@ async def redeliver(app: "App", principal: Principal, sink_id: str, notice_id: s
     for one in chosen[:MAX_REDELIVERED]:
         # In this order: whoever dies in between sends a notice twice, never not at all.
         await notify.redeliver(app, one.notice, f"{SINK}:{target_of(record)}")
-        await app.sink_store.remove_failed(record.owner, record.id, one.notice.id)
+        # What was refused for good by now is a new entry, which stays.
+        await app.sink_store.remove_failed(record.owner, one)
     return Redelivered(min(len(chosen), MAX_REDELIVERED), max(0, len(chosen) - MAX_REDELIVERED))
 
 
@@ -153,6 +162,21 @@ async def _enable(app: "App", record: SinkRecord | None) -> None:
             return
         except ConcurrentUpdate:
             record = await app.sink_store.get(record.owner, record.id)
+
+
+async def tell_of_unreadable(app: "App") -> None:
+    """An alert for each web hook that nobody can open, at most once an hour for each while that lasts: its owner hears
+    of nothing meanwhile, and only who runs the service has the keys. Raises RetryableError."""
+    for row in await app.sink_store.unreadable():
+        await alert(
+            app,
+            f"WebHookUnreadable/{row.name}",
+            f"Web hook {row.name} of {row.owner} cannot be opened ({row.code}): it is sent nothing. "
+            "Give the key that sealed it back in HUBLET_SEAL_KEYS, after the newest one.",
+            owner=row.owner,
+            sink=row.name,
+            code=row.code,
+        )
 
 
 def _too_many(limit: int) -> UserError:

@@ -204,6 +204,25 @@ async def test_trouble_on_the_way_out_is_passed_on(here: Here, trouble: HubletEr
     assert await refusal(here, await here.add()) is trouble
 
 
+async def test_without_its_key_it_is_a_target_still_and_asked_again_later(here: Here):
+    record = await here.add(events=("stopping-soon",))
+    await here.add(id="otherkindsss", events=("ready",))
+    here.store.closed = dict.fromkeys(here.store.records, "SealKeyUnknown")
+    assert await here.sink.targets(a_notice()) == [target_of(record)]
+    error = await refusal(here, record)
+    assert (error.code, isinstance(error, RetryableError)) == ("SinkLocked", True)
+    assert here.outbound.posted == []
+    here.store.closed.clear()
+    await here.sink.deliver(a_notice(), target_of(record))
+    assert len(here.outbound.posted) == 1
+
+
+async def test_one_that_is_disabled_too_does_not_wait_for_its_key(here: Here):
+    record = await here.add(disabled_at=here.clock.now(), disabled_why="It answered 410.")
+    here.store.closed[OWNER, record.id] = "SealKeyUnknown"
+    assert (await refusal(here, record)).code == "SinkDisabled"
+
+
 # ---- giving up
 
 
@@ -229,9 +248,11 @@ async def test_a_removed_web_hook_has_no_list(here: Here):
 
 async def test_one_whose_row_cannot_be_read_has_a_list_all_the_same(here: Here):
     record = await here.add()
-    here.store.tape.fail("sinks.get", FatalError("SealKeyUnknown", "x"))
-    await here.sink.gave_up(a_notice(), target_of(record), FatalError("SealKeyUnknown", "x"))
-    assert len(here.store.failures) == 1
+    for code in ("SealKeyUnknown", "SealBroken"):
+        here.store.closed[OWNER, record.id] = code
+        here.store.failures.clear()
+        await here.sink.gave_up(a_notice(), target_of(record), FatalError(code, "x"))
+        assert len(here.store.failures) == 1
 
 
 def test_a_record_does_not_show_its_url_and_secrets():

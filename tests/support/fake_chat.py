@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 
+from shared.adapters.storage.sealing import KEY_UNKNOWN
 from shared.clock import Clock
-from shared.errors import ConcurrentUpdate, UserError
+from shared.errors import ConcurrentUpdate, FatalError, UserError
 from shared.hubs.ports import (
     Answered,
     ChatLink,
@@ -16,6 +17,7 @@ from shared.hubs.ports import (
     SinkExists,
     SinkRecord,
     Thread,
+    UnreadableRow,
 )
 from tests.support.tape import Tape
 
@@ -118,11 +120,14 @@ class FakeChatStore:
 
 
 class FakeSinkStore:
-    """`SinkStore` in memory, without the cache."""
+    """`SinkStore` in memory, without the cache. Nothing is sealed; a copy (`copy.copy`) sees the same rows, as another
+    process does, and may have other keys."""
 
     def __init__(self, tape: Tape | None = None) -> None:
         self.tape = tape or Tape()
         self.records: dict[tuple[str, str], SinkRecord] = {}
+        self.closed: dict[tuple[str, str], str] = {}
+        """Owner and id of web hooks that do not open -> the error's code."""
         self.failures: dict[tuple[str, str, str], FailedDelivery] = {}
         self._etags = count(1)
 
@@ -136,24 +141,35 @@ class FakeSinkStore:
 
     async def get(self, owner: str, sink_id: str) -> SinkRecord | None:
         self.tape.begin("sinks.get")
-        return self.records.get((owner, sink_id))
+        record = self.records.get((owner, sink_id))
+        if (code := self.closed.get((owner, sink_id), KEY_UNKNOWN)) != KEY_UNKNOWN:
+            raise FatalError(code, "The web hook cannot be opened.")
+        return record and self._seen(record)
 
     async def list(self, owner: str) -> Sequence[SinkRecord]:
         self.tape.begin("sinks.list")
-        return [record for (of, _), record in sorted(self.records.items()) if of == owner]
+        return [self._seen(record) for record in self._readable() if record.owner == owner]
 
     async def hearing(self, owner: str) -> Sequence[SinkRecord]:
         self.tape.begin("sinks.hearing")
-        return [record for (of, _), record in sorted(self.records.items()) if of == owner or record.everybody]
+        return [self._seen(record) for record in self._readable() if record.owner == owner or record.everybody]
+
+    async def unreadable(self) -> Sequence[UnreadableRow]:
+        self.tape.begin("sinks.unreadable")
+        there = ((key, code) for key, code in sorted(self.closed.items()) if key in self.records)
+        return [UnreadableRow(owner=owner, name=sink_id, code=code) for (owner, sink_id), code in there]
 
     async def save(self, record: SinkRecord) -> SinkRecord:
         self.tape.begin("sinks.save")
         stored = self.records.get((record.owner, record.id))
         if stored is None or stored.etag != record.etag:
             raise ConcurrentUpdate(f"Sink {record.id}")
+        if record.locked:
+            record = replace(record, url=stored.url, secret=stored.secret, previous_secret=stored.previous_secret)
+            record = replace(record, locked=False)
         self._store(record)
         self.tape.wrote("sinks.save")
-        return self.records[record.owner, record.id]
+        return self._seen(self.records[record.owner, record.id])
 
     async def remove(self, owner: str, sink_id: str) -> bool:
         self.tape.begin("sinks.remove")
@@ -166,7 +182,8 @@ class FakeSinkStore:
 
     async def add_failed(self, owner: str, failed: FailedDelivery) -> None:
         self.tape.begin("sinks.add_failed")
-        self.failures[owner, failed.sink_id, failed.notice.id] = failed
+        etag = f'W/"failed-{next(self._etags)}"'
+        self.failures[owner, failed.sink_id, failed.notice.id] = replace(failed, etag=etag)
         self.tape.wrote("sinks.add_failed")
 
     async def failed(self, owner: str, sink_id: str) -> Sequence[FailedDelivery]:
@@ -174,9 +191,13 @@ class FakeSinkStore:
         mine = [failed for key, failed in self.failures.items() if key[:2] == (owner, sink_id)]
         return sorted(mine, key=lambda failed: (failed.failed_at, failed.notice.id))[:1000]
 
-    async def remove_failed(self, owner: str, sink_id: str, notice_id: str) -> None:
+    async def remove_failed(self, owner: str, failed: FailedDelivery) -> None:
         self.tape.begin("sinks.remove_failed")
-        if self.failures.pop((owner, sink_id, notice_id), None) is not None:
+        if failed.etag is None:
+            raise FatalError("NotStored", "A failed delivery that was never read cannot be removed.")
+        key = (owner, failed.sink_id, failed.notice.id)
+        if (stored := self.failures.get(key)) is not None and stored.etag == failed.etag:
+            del self.failures[key]
             self.tape.wrote("sinks.remove_failed")
 
     async def forget_old(self, now: datetime) -> int:
@@ -188,6 +209,17 @@ class FakeSinkStore:
 
     def _store(self, record: SinkRecord) -> None:
         self.records[record.owner, record.id] = replace(record, etag=f'W/"sink-{next(self._etags)}"')
+
+    def _readable(self) -> Sequence[SinkRecord]:
+        """In order, but for those that do not open and are not only locked."""
+        rows = sorted(self.records.items())
+        return [record for key, record in rows if self.closed.get(key, KEY_UNKNOWN) == KEY_UNKNOWN]
+
+    def _seen(self, record: SinkRecord) -> SinkRecord:
+        """As far as it opens."""
+        if (record.owner, record.id) not in self.closed:
+            return record
+        return replace(record, locked=True, url="", secret="", previous_secret=None)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from localdev.fault_matrix import faults
 from tests.sim.plan import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
-IDS = [f"F{number:02d}" for number in range(1, 51)]
+IDS = [f"F{number:02d}" for number in range(1, 52)]
 _NAMED = re.compile(r"test_f(\d\d)_")
 _MENTIONED = re.compile(r"test_f\d")
 

@@ -11,7 +11,7 @@ from shared.clock import Clock
 from shared.errors import ConcurrentUpdate, FatalError, HubletError, RetryableError
 from shared.hubs.model import Notice
 from shared.hubs.ports import Answered, FailedDelivery, Outbound, SinkRecord, SinkStore
-from shared.hubs.sink_rules import SINK, hears, owner_and_id, target_of
+from shared.hubs.sink_rules import LOCKED, LOCKED_FIX, SINK, hears, owner_and_id, target_of
 
 GONE = 410
 ASKS_TO_WAIT = (429, 503)
@@ -37,14 +37,16 @@ class WebhookSink:
         """One POST. Done with what was removed meanwhile.
 
         Raises RetryableError `SinkBusy` (429, 503: with the time it names), `SinkRefused` (any other status but 2xx
-        and 410, redirects too), `SinkSilent` (it let others wait in vain lately), and what the way out raises;
-        FatalError `SinkGone` (410; the web hook is disabled), `SinkDisabled`.
+        and 410, redirects too), `SinkSilent` (it let others wait in vain lately), `SinkLocked` (its key is not there),
+        and what the way out raises; FatalError `SinkGone` (410; the web hook is disabled), `SinkDisabled`.
         """
         record = await self._store.get(*owner_and_id(target))
         if record is None:
             return
         if record.disabled_at is not None:
             raise FatalError("SinkDisabled", f"The web hook is disabled: {record.disabled_why}")
+        if record.locked:  # giving the key back is all it needs
+            raise RetryableError("SinkLocked", LOCKED, fix=LOCKED_FIX)
         body = cloud_events.encode(notice)
         signed = standard_webhooks.headers(record, notice.id, self._clock.now(), body)
         answered = await self._post(target, record.url, body, {"content-type": cloud_events.MEDIA_TYPE, **signed})

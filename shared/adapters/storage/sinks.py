@@ -12,7 +12,8 @@ hook that hears its owner only, means nothing.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -20,11 +21,11 @@ from shared import log
 from shared.adapters.storage import carried, codec, keys
 from shared.adapters.storage.client import StorageClients
 from shared.adapters.storage.errors import RowExists
-from shared.adapters.storage.sealing import Sealer
+from shared.adapters.storage.sealing import KEY_UNKNOWN, Sealer
 from shared.adapters.storage.table import Entity, KeyRange, Row, Table
 from shared.clock import Clock
 from shared.errors import ConcurrentUpdate, FatalError, RowTooNew
-from shared.hubs.ports import FailedDelivery, SinkExists, SinkRecord
+from shared.hubs.ports import FailedDelivery, SinkExists, SinkRecord, UnreadableRow
 from shared.settings import SealKey
 
 TABLE = "sinks"
@@ -48,7 +49,9 @@ by the notice's id."""
 
 _SEALED = {"url": "sealedUrl", "secret": "sealedSecret", "previous_secret": "sealedPreviousSecret"}
 _COLUMNS = frozenset(_SEALED.values())
-_LEFT_OUT = {"etag": True, "carried": True, **dict.fromkeys(_SEALED, True)}
+_LEFT_OUT = {"etag": True, "carried": True, "locked": True, **dict.fromkeys(_SEALED, True)}
+_ETAG = {"etag": True}
+_LOCKED = {"url": "", "secret": "", "locked": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class TableSinkStore:
         return replace(record, etag=etag)
 
     async def get(self, owner: str, sink_id: str) -> SinkRecord | None:
-        """One point read. Raises FatalError when the row was tampered with or its key is unknown."""
+        """One point read. Raises FatalError when the row was tampered with."""
         row = await self._table.get(keys.owner_partition(owner), _sink(sink_id))
         return self._open(owner, row) if row else None
 
@@ -170,13 +173,31 @@ class TableSinkStore:
     def _changed(self) -> None:
         self._changes += 1
 
+    # ---- who cannot hear ----
+    async def unreadable(self) -> Sequence[UnreadableRow]:
+        """A scan of the table, for the hourly audit only."""
+        found: list[UnreadableRow] = []
+        async for page in self._table.pages(KeyRange(first_row=SINKS, end_row=keys.after_prefix(SINKS))):
+            found += (row for one in page if (row := self._why_not(one)) is not None)
+        return found
+
+    def _why_not(self, row: Row) -> UnreadableRow | None:
+        owner = keys.owner_of(str(row.values["PartitionKey"]))
+        try:
+            code = KEY_UNKNOWN if self._open(owner, row).locked else ""
+        except RowTooNew:
+            return None
+        except FatalError as error:
+            code = error.code
+        return UnreadableRow(owner=owner, name=row.key.removeprefix(SINKS), code=code) if code else None
+
     # ---- what was not delivered ----
     async def add_failed(self, owner: str, failed: FailedDelivery) -> None:
         await self._table.upsert(
             codec.entity(
                 keys.owner_partition(owner),
                 _failure(failed.sink_id, failed.notice.id),
-                codec.to_json(FailedDelivery, failed),
+                codec.to_json(FailedDelivery, failed, leave_out=_ETAG),
                 failedAt=keys.timestamp(failed.failed_at),
             )
         )
@@ -194,8 +215,12 @@ class TableSinkStore:
                 break
         return sorted(found, key=lambda failed: (failed.failed_at, failed.notice.id))[:MAX_FAILED]
 
-    async def remove_failed(self, owner: str, sink_id: str, notice_id: str) -> None:
-        await self._table.delete(keys.owner_partition(owner), _failure(sink_id, notice_id))
+    async def remove_failed(self, owner: str, failed: FailedDelivery) -> None:
+        if failed.etag is None:
+            raise FatalError("NotStored", "A failed delivery that was never read cannot be removed.")
+        row = _failure(failed.sink_id, failed.notice.id)
+        with suppress(ConcurrentUpdate):
+            await self._table.delete(keys.owner_partition(owner), row, etag=failed.etag)
 
     async def forget_old(self, now: datetime) -> int:
         """A scan of the table, for the hourly audit only."""
@@ -222,7 +247,7 @@ class TableSinkStore:
             kept=carried.of(record.carried),
         )
         for name, column in _SEALED.items():
-            if (value := getattr(record, name)) is not None:
+            if not record.locked and (value := getattr(record, name)) is not None:
                 made[column] = self._sealer.seal(value, hub_id=place, field=name)
         return made
 
@@ -230,16 +255,26 @@ class TableSinkStore:
         document = codec.document_of(row, "A sink row")
         if not isinstance(document, dict):
             raise FatalError("RowUnreadable", "A sink row holds no object.")
-        place = _place(owner, str(document.get("id", "")))
-        opened = {
-            name: self._sealer.open(value, hub_id=place, field=name)
-            for name, column in _SEALED.items()
-            if isinstance(value := row.values.get(column), str)
-        }
-        record, kept = codec.with_remainder(SinkRecord, {**document, **opened}, "A sink row", row, _COLUMNS, _LEFT_OUT)
+        opened, known = self._opened(_place(owner, str(document.get("id", ""))), row), _COLUMNS
+        if opened is None:  # what is sealed is carried, as what a newer release added
+            opened, known = _LOCKED, frozenset()
+        record, kept = codec.with_remainder(SinkRecord, {**document, **opened}, "A sink row", row, known, _LEFT_OUT)
         if record.owner != owner or _sink(record.id) != row.key:
             raise FatalError("RowUnreadable", "A sink row lies in another place than it says.")
         return replace(record, etag=row.etag, carried=kept)
+
+    def _opened(self, place: str, row: Row) -> Mapping[str, object] | None:
+        """What is sealed, None when its key is not there. Raises FatalError `SealBroken`."""
+        try:
+            return {
+                name: self._sealer.open(value, hub_id=place, field=name)
+                for name, column in _SEALED.items()
+                if isinstance(value := row.values.get(column), str)
+            }
+        except FatalError as error:
+            if error.code != KEY_UNKNOWN:
+                raise
+            return None
 
     def _read(self, owner: str, row: Row) -> SinkRecord | None:
         try:
@@ -254,12 +289,13 @@ class TableSinkStore:
 def _failed(row: Row) -> FailedDelivery | None:
     what = "A failed delivery"
     try:
-        return codec.from_json(FailedDelivery, codec.document_of(row, what), what)
+        failed = codec.from_json(FailedDelivery, codec.document_of(row, what), what)
     except RowTooNew:
         raise
     except FatalError as error:
         log.error("failed_delivery_unreadable", row=row.key, code=error.code)
         return None
+    return replace(failed, etag=row.etag)
 
 
 def _pointer(record: SinkRecord) -> Entity:

@@ -8,6 +8,7 @@ from typing import Protocol
 from shared.clock import http_date
 from shared.errors import HubletError
 from shared.hubs.model import Notice
+from shared.hubs.ports.storage import UnreadableRow
 
 
 class Sink(Protocol):
@@ -39,7 +40,8 @@ class Sink(Protocol):
 class SinkRecord:
     """An owner's web hook. `events`: the kinds it hears (`ready`, `stopping-soon`, ...), none = all. `previous_secret`
     signs beside `secret` until `previous_until` (rotation). `everybody`: hears of all owners' hubs (admins only).
-    `carried` is storage's own, as a hub's."""
+    `locked`: the key that sealed its URL and secrets is not given any more; they are empty then, and a save leaves them
+    as they are stored. `carried` is storage's own, as a hub's."""
 
     id: str
     owner: str
@@ -54,19 +56,22 @@ class SinkRecord:
     previous_until: datetime | None = None
     disabled_at: datetime | None = None
     disabled_why: str = ""
+    locked: bool = False
     etag: str | None = None
     carried: object = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedDelivery:
-    """A notice one web hook never took. Kept 30 days, or until it is redelivered."""
+    """A notice one web hook never took. Kept 30 days, or until it is redelivered. `etag`: of the entry it was read
+    from; what it tells of is the same under another."""
 
     sink_id: str
     notice: Notice
     failed_at: datetime
     code: str
     message: str
+    etag: str | None = field(default=None, compare=False)
 
 
 class SinkExists(Exception):
@@ -74,7 +79,8 @@ class SinkExists(Exception):
 
 
 class SinkStore(Protocol):
-    """Table `sinks`. URL and secrets are stored sealed: a URL may be a secret by itself."""
+    """Table `sinks`. URL and secrets are stored sealed: a URL may be a secret by itself. One whose key is not there is
+    told as `locked`; any other that cannot be read is a FatalError to `get` and left out of lists."""
 
     async def create(self, record: SinkRecord) -> SinkRecord:
         """Returns it with its ETag. Raises SinkExists."""
@@ -87,6 +93,11 @@ class SinkStore(Protocol):
 
     async def hearing(self, owner: str) -> Sequence[SinkRecord]:
         """The owner's sinks and those that hear everybody, disabled ones too. May be up to 60 s old."""
+        ...
+
+    async def unreadable(self) -> Sequence[UnreadableRow]:
+        """All owners' that are locked or cannot be read (`name` is the id), but for those that a newer release can
+        read. For the hourly audit only."""
         ...
 
     async def save(self, record: SinkRecord) -> SinkRecord:
@@ -105,8 +116,9 @@ class SinkStore(Protocol):
         """Oldest first, at most 1000."""
         ...
 
-    async def remove_failed(self, owner: str, sink_id: str, notice_id: str) -> None:
-        """Absent is fine."""
+    async def remove_failed(self, owner: str, failed: FailedDelivery) -> None:
+        """Absent is fine, and an entry that was replaced since this one was read stays. Raises FatalError `NotStored`
+        for one that was never read."""
         ...
 
     async def forget_old(self, now: datetime) -> int:

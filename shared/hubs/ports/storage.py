@@ -66,7 +66,8 @@ class IdempotencyKeyTaken(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableRow:
-    """A hub row that cannot be read (a newer version's, a damaged one). `code` says why."""
+    """A hub's row, or a web hook's, that cannot be read (a newer version's, a damaged one). `name`: the hub's name, or
+    the web hook's id. `code` says why."""
 
     owner: str
     name: str

@@ -87,6 +87,8 @@ async def test_a_web_hook_is_made_and_its_secret_shown_once(api: Api, world: Wor
         "previousSecretUntil": None,
         "disabledAt": None,
         "disabledWhy": "",
+        "state": "active",
+        "fix": "",
     }
     assert stored(world, made.json["id"]).secret == secret
     assert (await api.get(f"/api/sinks/{made.json['id']}")).json == shown
@@ -378,6 +380,52 @@ async def test_no_secret_is_ever_shown_again_nor_logged(
     assert "4711" not in answers[-1].body.decode()
 
 
+# ---- the key was taken off
+
+
+async def locked(world: World, **changes: Any) -> SinkRecord:
+    record = await seed(world, **changes)
+    world.storage.sink_store.closed[record.owner, record.id] = "SealKeyUnknown"
+    return record
+
+
+async def test_a_locked_web_hook_says_so_and_what_to_do(api: Api, world: World):
+    record = await locked(world, events=("ready",))
+    shown = (await api.get(f"/api/sinks/{record.id}")).json
+    assert (shown["state"], shown["url"], shown["events"]) == ("locked", "", ["ready"])
+    assert "Ask whoever runs this service" in shown["fix"]
+    assert (await api.get("/api/sinks")).json["value"] == [shown]
+    world.storage.sink_store.closed.clear()
+    opened = (await api.get(f"/api/sinks/{record.id}")).json
+    assert (opened["state"], opened["url"], opened["fix"]) == ("active", record.url, "")
+
+
+async def test_one_that_is_locked_and_disabled_says_what_is_to_be_done_first(api: Api, world: World):
+    record = await locked(world, disabled_at=world.clock.now())
+    assert (await api.get(f"/api/sinks/{record.id}")).json["state"] == "locked"
+
+
+@pytest.mark.parametrize("path", ["/rotate", "/redeliver"])
+async def test_what_cannot_be_done_while_it_is_locked_is_refused_and_changes_nothing(
+    api: Api, world: World, sent: list[tuple[str, str]], path: str
+):
+    record = await locked(world, disabled_at=world.clock.now())
+    await fail(world, 1)
+    before = list(world.storage.tape.writes)
+    answer = await api.post(f"/api/sinks/{record.id}{path}")
+    assert (answer.status, answer.code) == (409, "SinkLocked")
+    assert "Ask whoever runs this service" in answer.json["fix"]
+    assert (world.storage.tape.writes, sent) == (before, [])
+
+
+async def test_a_locked_web_hook_shows_what_it_did_not_take_and_can_be_deleted(api: Api, world: World):
+    record = await locked(world)
+    await fail(world, 1)
+    assert len((await api.get(f"/api/sinks/{record.id}/failed")).json["value"]) == 1
+    assert (await api.delete(f"/api/sinks/{record.id}")).status == 204
+    assert (await api.get("/api/sinks")).json["value"] == []
+
+
 # ---- what was not delivered
 
 
@@ -439,10 +487,12 @@ async def test_redelivery_enables_a_disabled_web_hook(api: Api, world: World, se
     record = await seed(world, disabled_at=world.clock.now(), disabled_why="hooks.example.org answered 410 (gone).")
     shown = (await api.get(f"/api/sinks/{record.id}")).json
     assert (shown["disabledAt"], shown["disabledWhy"]) == ("2026-03-02T09:30:00Z", record.disabled_why)
+    assert (shown["state"], "redeliver" in shown["fix"]) == ("disabled", True)
     world.storage.tape.fail("sinks.save", ConcurrentUpdate("Sink"))
     assert (await api.post(f"/api/sinks/{record.id}/redeliver")).status == 202
     enabled = (await api.get(f"/api/sinks/{record.id}")).json
     assert (enabled["disabledAt"], enabled["disabledWhy"]) == (None, "")
+    assert (enabled["state"], enabled["fix"]) == ("active", "")
 
 
 @pytest.mark.parametrize(

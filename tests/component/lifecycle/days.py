@@ -89,8 +89,13 @@ def power_writes(world: World, since: datetime) -> list[str]:
 
 def alerts(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Kinds of the alerts the operator was sent, in their order."""
+    return [str(fields["kind"]) for fields in alert_fields(caplog)]
+
+
+def alert_fields(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+    """All that they say."""
     said = [record for record in caplog.records if record.getMessage() == "operator_alert"]
-    return [record.__dict__["hublet_fields"]["kind"] for record in said]
+    return [record.__dict__["hublet_fields"] for record in said]
 
 
 def conditions(world: World) -> list[str]:

@@ -16,6 +16,8 @@ from tests.component.lifecycle.days import (
     HOUR,
     MINUTE,
     a_ready_world,
+    alert_fields,
+    alerts,
     be_down,
     conditions,
     lose_everything,
@@ -30,6 +32,7 @@ from tests.support.builders import (
     a_notice,
     a_ready_hub,
     a_schedule,
+    a_sink,
     a_spec,
     an_event,
     an_idempotency,
@@ -295,6 +298,37 @@ async def test_trouble_with_what_is_old_there_does_not_stop_the_audit(port: str,
         raise error
 
     setattr(getattr(world.app, port), "forget_old", fails)  # noqa: B010
+    assert (await audit(world.app)).forgotten == 1
+
+
+async def test_each_web_hook_that_does_not_open_is_told_to_the_operator_while_that_lasts(
+    caplog: pytest.LogCaptureFixture,
+):
+    world = World(start=MONDAY)
+    store = world.storage.sink_store
+    for sink_id, code in (("aaaaaaaaaaaa", "SealKeyUnknown"), ("bbbbbbbbbbbb", "SealBroken"), ("cccccccccccc", None)):
+        await store.create(a_sink(owner="jaydoe", id=sink_id))
+        if code:
+            store.closed["jaydoe", sink_id] = code
+    await audit(world.app)
+    await audit(world.app)
+    kinds = ["WebHookUnreadable/aaaaaaaaaaaa", "WebHookUnreadable/bbbbbbbbbbbb"]
+    assert alerts(caplog) == kinds, "once within the hour"
+    first, second = alert_fields(caplog)
+    assert (first["owner"], first["sink"], first["code"]) == ("jaydoe", "aaaaaaaaaaaa", "SealKeyUnknown")
+    assert "HUBLET_SEAL_KEYS" in str(first["message"])
+    assert (second["sink"], second["code"]) == ("bbbbbbbbbbbb", "SealBroken")
+    world.clock.advance(HOUR.total_seconds() + 1)
+    del store.closed["jaydoe", "aaaaaaaaaaaa"]
+    await audit(world.app)
+    assert alerts(caplog) == [*kinds, kinds[1]], "the key is there again"
+
+
+@pytest.mark.parametrize("error", [RetryableError("StorageUnavailable", "No answer."), NotImplementedError()])
+async def test_trouble_with_looking_for_them_does_not_stop_the_audit(error: Exception):
+    world = World(start=MONDAY)
+    await world.app.sink_store.add_failed("jaydoe", a_failed_delivery(MONDAY - timedelta(days=31)))
+    world.storage.tape.fail("sinks.unreadable", error)
     assert (await audit(world.app)).forgotten == 1
 
 

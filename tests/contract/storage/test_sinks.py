@@ -2,7 +2,8 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from shared.adapters.storage import keys, sinks
 from shared.adapters.storage.client import StorageClients
 from shared.adapters.storage.sinks import TableSinkStore
 from shared.errors import ConcurrentUpdate, FatalError, RetryableError, RowTooNew
-from shared.hubs.ports import SinkExists, SinkRecord, SinkStore
+from shared.hubs.ports import SinkExists, SinkRecord, SinkStore, UnreadableRow
 from shared.hubs.versions import NEWEST
 from shared.settings import SealKey
 from tests.contract.storage.worlds import Wire, connect
@@ -21,25 +22,36 @@ from tests.support.clock import FakeClock
 from tests.support.fake_chat import FakeSinkStore
 
 KEYS = some_settings().seal_keys
+NEWER = SealKey("newer", b"n" * 32)
 OTHER = "somebody-else"
 EVENTS = ("ready", "failed")
 
 
 @dataclass(frozen=True)
 class Here:
+    """`keyless`: the same rows, for a process to which another key alone was given."""
+
     store: SinkStore
     clock: FakeClock
+    keyless: Callable[[], SinkStore]
 
 
 @pytest.fixture(params=["fakes", "azurite"])
 async def here(request: pytest.FixtureRequest) -> AsyncIterator[Here]:
     clock = FakeClock()
     if request.param == "fakes":
-        yield Here(FakeSinkStore(), clock)
+        fake = FakeSinkStore()
+        yield Here(fake, clock, lambda: keyless_fake(fake))
         return
     storage = connect(request.getfixturevalue("azurite"))
-    yield Here(TableSinkStore(storage, clock, KEYS), clock)
+    yield Here(TableSinkStore(storage, clock, KEYS), clock, lambda: TableSinkStore(storage, clock, [NEWER]))
     await storage.close()
+
+
+def keyless_fake(store: FakeSinkStore) -> FakeSinkStore:
+    other = copy(store)
+    other.closed = dict.fromkeys(store.records, "SealKeyUnknown")
+    return other
 
 
 # ---- web hooks
@@ -148,6 +160,50 @@ async def test_what_this_process_changes_it_hears_at_once(here: Here):
     assert list(await here.store.hearing(OWNER)) == []
 
 
+# ---- the key was taken off
+
+
+async def test_without_its_key_a_web_hook_is_there_and_locked(here: Here):
+    made = await here.store.create(a_sink(events=EVENTS, everybody=True, previous_secret="whsec_b2xk"))
+    keyless = here.keyless()
+    found = await keyless.get(OWNER, made.id)
+    assert found is not None
+    assert found.locked
+    assert (found.url, found.secret, found.previous_secret) == ("", "", None)
+    assert (found.id, found.owner, found.events, found.everybody) == (made.id, OWNER, EVENTS, True)
+    assert await keyless.list(OWNER) == [found]
+    assert list(await keyless.hearing(OWNER)) == [found]
+    assert list(await keyless.hearing(OTHER)) == [found]
+    assert await here.store.get(OWNER, made.id) == made
+
+
+async def test_a_save_of_a_locked_web_hook_loses_nothing_that_is_sealed(here: Here):
+    made = await here.store.create(a_sink(previous_secret="whsec_b2xk", disabled_at=here.clock.now()))
+    keyless = here.keyless()
+    found = await keyless.get(OWNER, made.id)
+    assert found is not None
+    for _ in range(2):
+        found = await keyless.save(replace(found, disabled_at=None))
+        assert found.locked
+    opened = await here.store.get(OWNER, made.id)
+    assert opened == replace(made, disabled_at=None, etag=found.etag)
+
+
+async def test_the_locked_ones_of_all_owners_can_be_told(here: Here):
+    assert await here.keyless().unreadable() == []
+    made = await here.store.create(a_sink())
+    theirs = await here.store.create(a_sink(owner=OTHER, id="theirstheirs"))
+    await here.store.add_failed(OWNER, a_failed_delivery())
+    assert await here.store.unreadable() == []
+    keyless = here.keyless()
+    assert sorted(await keyless.unreadable(), key=lambda row: row.name) == [
+        UnreadableRow(owner=OWNER, name=made.id, code="SealKeyUnknown"),
+        UnreadableRow(owner=OTHER, name=theirs.id, code="SealKeyUnknown"),
+    ]
+    assert await keyless.remove(OTHER, theirs.id)
+    assert [row.name for row in await keyless.unreadable()] == [made.id]
+
+
 # ---- what was not delivered
 
 
@@ -173,9 +229,31 @@ async def test_a_removed_failure_is_gone_and_removing_twice_is_fine(here: Here):
     failed, other = a_failed_delivery(a_notice(seq=1)), a_failed_delivery(a_notice(seq=2))
     for one in (failed, other):
         await here.store.add_failed(OWNER, one)
+    found, _ = await here.store.failed(OWNER, failed.sink_id)
+    assert found == failed
     for _ in range(2):
-        await here.store.remove_failed(OWNER, failed.sink_id, failed.notice.id)
+        await here.store.remove_failed(OWNER, found)
     assert await here.store.failed(OWNER, failed.sink_id) == [other]
+
+
+async def test_a_failure_that_was_replaced_since_it_was_read_stays(here: Here):
+    """Also when nothing of it is another: what it tells of happened again."""
+    failed = a_failed_delivery()
+    await here.store.add_failed(OWNER, failed)
+    (read,) = await here.store.failed(OWNER, failed.sink_id)
+    await here.store.add_failed(OWNER, failed)
+    await here.store.remove_failed(OWNER, read)
+    (again,) = await here.store.failed(OWNER, failed.sink_id)
+    assert again == failed
+    await here.store.remove_failed(OWNER, again)
+    assert await here.store.failed(OWNER, failed.sink_id) == []
+
+
+async def test_a_failure_that_was_never_read_cannot_be_removed(here: Here):
+    await here.store.add_failed(OWNER, a_failed_delivery())
+    with pytest.raises(FatalError, match="NotStored"):
+        await here.store.remove_failed(OWNER, a_failed_delivery())
+    assert len(await here.store.failed(OWNER, a_sink().id)) == 1
 
 
 async def test_failures_are_forgotten_after_thirty_days(here: Here):
@@ -246,6 +324,17 @@ async def test_a_row_that_cannot_be_read_hides_no_other(storage: StorageClients,
     assert list(await TableSinkStore(storage, clock, KEYS).hearing(OWNER)) == [made]
     with pytest.raises(FatalError, match="SealBroken"):
         await store.get(OWNER, "mnopqrstuvwx")
+    broken = UnreadableRow(owner=OWNER, name="mnopqrstuvwx", code="SealBroken")
+    assert await TableSinkStore(storage, clock, KEYS).unreadable() == [broken]
+
+
+async def test_a_row_of_another_place_is_not_locked_but_wrong(storage: StorageClients, clock: FakeClock):
+    """Else its owner would see what another one's web hook hears."""
+    await TableSinkStore(storage, clock, KEYS).create(a_sink())
+    row = await row_of(storage)
+    await storage.table_client("sinks").upsert_entity({**row, "PartitionKey": keys.owner_partition(OTHER)})
+    with pytest.raises(FatalError, match="RowUnreadable"):
+        await TableSinkStore(storage, clock, [NEWER]).get(OTHER, a_sink().id)
 
 
 async def test_an_older_key_opens_and_the_newest_one_seals(storage: StorageClients, clock: FakeClock):
@@ -282,6 +371,7 @@ async def test_a_row_that_is_too_new_is_left_alone(storage: StorageClients, cloc
     for read in (store.get(OWNER, a_sink().id), store.list(OWNER), store.hearing(OWNER)):
         with pytest.raises(RowTooNew):
             await read
+    assert await store.unreadable() == [], "a newer release reads it"
 
 
 async def test_who_hears_is_remembered_for_a_minute(storage: StorageClients, clock: FakeClock, wire: Wire):
