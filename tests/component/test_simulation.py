@@ -29,7 +29,7 @@ def digest_of(seed: int, hash_seed: str) -> str:
     return run.stdout.strip()
 
 
-@pytest.mark.parametrize("seed", [20, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [5, pytest.param(20, marks=pytest.mark.slow)])
 def test_the_same_seed_gives_the_same_trace_to_the_byte_in_every_process(seed: int):
     assert digest_of(seed, "1") == digest_of(seed, "2") == simulate(draw(seed)).digest
 
