@@ -37,19 +37,12 @@ _NO_NAMES = frozenset(
     word
     for line in (
         "a an another any each every my one only the this that new big small large hub hubs hublet called named help",
-        "at bis but by even except excluding for from in no not of on ohne till to through thru until with without",
-        "and i it max me or please pls plz plus thanks then two und",
-        "am a.m pm p.m h hr hrs hour hours m min mins minute minutes p s sec second seconds uhr",
-        "heure heures hora horas minuten minutos std stunde stunden week weeks month months",
-        "about again approx cest cet edt est gmt local now pst sharp time utc",
-        "midnight morning mornings night nights noon evening evenings afternoon today tomorrow tonight",
-        "class classes group groups kids learners participants persons pupils seats teachers students",
-        "studenten schueler personen personas personnes alumnos",
+        "at bis but by even except excluding for from in max no not of on till to until with without",
+        "and i it me or please pls plz plus thanks today tomorrow tonight then two und",
     )
     for word in line.split()
 )
-"""Words around a value or a name. A hub would be made of what was left over of `people=30 students`, and with other
-hours than `days=mon-fri except wed` says. Who wants one of them for a name writes `name=`."""
+"""Words that a sentence begins with. Who wants one of them for a name writes `name=`."""
 
 _ARTICLES = frozenset({"a", "an", "the", "new", "my", "another", "one"})
 _FROM_TO = frozenset({"-", "to", "through", "thru", "till", "until", "bis"})
@@ -65,13 +58,14 @@ class Wanted:
 
 
 def read_options(words: Sequence[str]) -> Wanted:
-    """Of the words after `create`, in any order. Never raises."""
+    """Of the words after `create`: options in any order. Without `name=` the name is the first word: what follows an
+    option is more likely left over of its value (`stop=19:00 IST`, `days=mon-fri except wed`). Never raises."""
     name: str | None = None
     options: dict[str, Value] = {}
     wrong: list[str] = []
     typed: set[str] = set()
     after_days = False
-    for word in _put_together(_without_a_hub(words)):
+    for place, word in enumerate(_put_together(_without_a_hub(words))):
         if after_days and word.lower() in ("and", "&", "+"):
             continue  # `days=mon and wed`
         key, value = _option(word)
@@ -82,7 +76,7 @@ def read_options(words: Sequence[str]) -> Wanted:
                 options["days"] = values.in_order({*(known if isinstance(known, tuple) else ()), *days})
             elif (meant := _option_name(word)) is not None:
                 wrong.append(f"'{shown(word)}' is an option: write it as in {_EXAMPLES[meant]}.")
-            elif name is None and not _is_no_name(word):
+            elif place == 0 and not _is_no_name(word):
                 name = values.hub_name(word)
             elif name is None:
                 wrong.append(f"'{shown(word)}' was not understood. If the hub is to be called so: name={shown(word)}.")
@@ -190,7 +184,7 @@ def _value(key: str, text: str) -> Value | None:
         case "idle":
             return values.minutes(text)
         case "start":
-            return values.wall(text)
+            return values.begin(text)
         case "stop":
             return values.end(text)
         case "days":

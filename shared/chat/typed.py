@@ -26,6 +26,9 @@ _QUOTES = dict.fromkeys(map(ord, '"`´‘’‚‛“”„‟«»‹›′″')
 EDGES = "'*_~"
 """Around a word, for looks."""
 
+_RAISED = dict.fromkeys(map(ord, "⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉"), "^")
+"""Digits that NFKC would put beside the number they belong to: `1²` is no 12."""
+
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹘﹣－"), "-")
 
 
@@ -35,7 +38,7 @@ def plain(text: str) -> str:
     https://docs.slack.dev/messaging/formatting-message-text"""
     text = _AT.sub(" ", text[:MAX_TEXT])
     text = _SLACK.sub(_link, _TAG.sub(" ", text))
-    text = unicodedata.normalize("NFKC", html.unescape(text))
+    text = unicodedata.normalize("NFKC", html.unescape(text).translate(_RAISED))
     kept = []
     for character in text[:MAX_TEXT]:
         kind = unicodedata.category(character)

@@ -63,12 +63,18 @@ def number(text: str) -> int | None:
 
 
 _WALL = re.compile(r"(\d{1,2})(?:[:.h](\d\d))?(?: ?(?:([ap])\.?m|h|uhr))?", re.ASCII | re.I)
+_EARLY = re.compile(r"[1-5](?: ?(?:h|uhr))?", re.ASCII | re.I)
 _HALF_OF_A_DAY = re.compile(r"(?:[1-9]|1[01])(?: ?(?:h|uhr))?", re.ASCII | re.I)
 
 
 def end(text: str) -> str | None:
     """As `wall`; but who ends a day at `7` may mean either, and a hub that stops at 07:00 is paid for all night."""
     return None if _HALF_OF_A_DAY.fullmatch(text) else wall(text)
+
+
+def begin(text: str) -> str | None:
+    """As `wall`; nobody's day begins at `2`, but a class may at two in the afternoon."""
+    return None if _EARLY.fullmatch(text) else wall(text)
 
 
 def wall(text: str) -> str | None:
