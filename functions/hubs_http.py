@@ -17,8 +17,9 @@ def blueprint(edge: Edge) -> func.Blueprint:
         from shared.api.estimates import check_admission, estimate
         from shared.api.hub_request import parse_hub_request
         from shared.api.idempotency import idempotency_of
+        from shared.api.problems import Problem
         from shared.hubs import budget
-        from shared.hubs.commands import create_hub
+        from shared.hubs.commands import create_hub, taken_before
 
         app, principal = call.app, call.principal
         validate_only = call.query.get("validateOnly", "false")
@@ -29,7 +30,14 @@ def blueprint(edge: Edge) -> func.Blueprint:
             call.header("idempotency-key"), caller=principal.owner, route=call.route.name, document=document
         )
         now = app.clock.now()
-        parsed = parse_hub_request(document, settings=app.settings, owner=principal.owner, now=now)
+        try:
+            parsed = parse_hub_request(document, settings=app.settings, owner=principal.owner, now=now)
+        except Problem:
+            # Dates pass and settings change; what was taken once is answered as it was.
+            before = await taken_before(app, principal.owner, key) if key and validate_only == "false" else None
+            if before is None:
+                raise
+            return await hub_replies.taken(call, before)
         if validate_only == "true":
             refusal = await budget.refusal(app, principal.owner)
             if refusal is not None:
@@ -45,8 +53,7 @@ def blueprint(edge: Edge) -> func.Blueprint:
             request_id=call.request_id,
             price=edge.prices.get(parsed.spec, now),
         )
-        replayed = {"Idempotent-Replayed": "true"} if created.replayed else None
-        return await hub_replies.accepted(call, created.hub, created.operation, replayed)
+        return await hub_replies.taken(call, created)
 
     @endpoint(bp, edge, routes.HUB_LIST)
     async def hub_list(call: Call) -> Reply:

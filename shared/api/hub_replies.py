@@ -53,6 +53,12 @@ async def accepted(call: "Call", hub: "Hub", operation: "Operation", more: Mappi
     return Reply.of(202, await view(call, hub), headers)
 
 
+async def taken(call: "Call", created: commands.Created) -> "Reply":
+    """202 for a hub that was accepted now, or by the same request before."""
+    more = {"Idempotent-Replayed": "true"} if created.replayed else None
+    return await accepted(call, created.hub, created.operation, more)
+
+
 async def present(call: "Call", hub: "Hub", more: Mapping[str, str] | None = None) -> "Reply":
     """200 with the hub as it is now."""
     from shared.api.http import Reply

@@ -235,9 +235,17 @@ async def _taken(app: "App", owner: str, name: str) -> UserError:
     )
 
 
+async def taken_before(app: "App", owner: str, request: IdempotencyRequest) -> Created | None:
+    """The answer that was given to this key and body, None when there is none. Raises as `replay`."""
+    _, remembered = await app.hubs.admission(owner, request.key_sha256)
+    if remembered is None or not _is_same(remembered, request):
+        return None
+    return await replay(app, owner, remembered, request)
+
+
 async def replay(app: "App", owner: str, remembered: Idempotency, request: IdempotencyRequest) -> Created:
     """The answer that was given to the same request. Raises UserError `IdempotencyKeyReused`, `HubNotFound`."""
-    if not hmac.compare_digest(remembered.body_sha256, request.body_sha256):
+    if not _is_same(remembered, request):
         raise UserError(
             "IdempotencyKeyReused",
             "This Idempotency-Key was used before with another request body.",
@@ -253,6 +261,10 @@ async def replay(app: "App", owner: str, remembered: Idempotency, request: Idemp
     if operation is None:
         operation = operation_of(hub, OperationStatus.NOT_STARTED)
     return Created(hub, operation, replayed=True)
+
+
+def _is_same(remembered: Idempotency, request: IdempotencyRequest) -> bool:
+    return hmac.compare_digest(remembered.body_sha256, request.body_sha256)
 
 
 # ------------------------------------------------------------------ find

@@ -1,6 +1,7 @@
 """POST /api/hubs: what is accepted, what it answers, and that it can be sent twice."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -131,6 +132,20 @@ async def test_the_same_key_and_body_give_the_same_hub(api: Api, world: World):
     assert second.headers["idempotent-replayed"] == "true"
     assert "idempotent-replayed" not in first.headers
     assert world.storage.tape.count("hubs.create") == 1
+
+
+async def test_what_was_taken_once_is_answered_so_although_it_would_be_refused_by_now(api: Api, world: World):
+    """Who lost the answer would believe that nothing was made."""
+    key = {"Idempotency-Key": "k-1"}
+    body = {"name": "demo", "expiresAt": (world.clock.now() + timedelta(days=1)).isoformat()}
+    first = await api.post("/api/hubs", body, headers=key)
+    world.clock.advance(timedelta(days=2).total_seconds())
+    again = await api.post("/api/hubs", body, headers=key)
+    assert (again.status, again.json["id"]) == (202, first.json["id"])
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (await api.post("/api/hubs", body, headers={"Idempotency-Key": "k-2"})).status == 400
+    assert (await api.post("/api/hubs?validateOnly=true", body, headers=key)).status == 400
+    assert (await api.post("/api/hubs", {"name": "X"}, headers=key)).code == "InvalidRequest"
 
 
 async def test_the_same_key_with_another_body_is_refused(api: Api, world: World):
