@@ -212,8 +212,8 @@ class _Forwarded(asyncssh.SSHForwarder):
     def eof_received(self) -> bool:
         """The other side hears of it; nothing stays open that has ended on both sides."""
         half_open = super().eof_received()
-        if not half_open:
-            self.close()
+        if not half_open:  # later: asyncio may be in the middle of writing what came before
+            asyncio.get_running_loop().call_soon(self.close)
         return half_open
 
 
