@@ -10,8 +10,9 @@ from shared import log
 from shared.errors import HubletError
 from shared.hubs.ports import Cache
 
-QUIET_S = 3600.0
-"""For so long an alert of the same kind is not repeated, whichever process meets it next."""
+QUIET_S = 55 * 60.0
+"""For so long an alert of the same kind is not repeated, whichever process meets it next. Less than the hour from one
+audit to the next, which may be a moment short."""
 
 
 class Remembers(Protocol):
@@ -22,7 +23,7 @@ class Remembers(Protocol):
 
 
 async def alert(app: Remembers, kind: str, message: str, **facts: object) -> bool:
-    """Says it unless the same `kind` was said within the last hour by anybody. True = it was said now.
+    """Says it unless the same `kind` was said within QUIET_S by anybody. True = it was said now.
 
     Never raises: when storage cannot tell whether it was said, it is said. Two processes at the same moment may both
     say it.

@@ -16,10 +16,10 @@ MAX_KEY_BYTES = 64
 """https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, "Signature scheme"."""
 
 
-LOCKED = "The key that sealed its URL and secret is not given to this service any more."
+LOCKED = "Its URL and secret cannot be opened with the keys that this service is given."
 LOCKED_FIX = (
-    "Ask whoever runs this service to give it back: what waits is delivered then, for three days. Or look through what "
-    "it did not take, delete it and make it again."
+    "Ask whoever runs this service to give the right key back: what waits is delivered then, for three days. Or look "
+    "through what it did not take, delete it and make it again."
 )
 """For its owner."""
 

@@ -164,6 +164,12 @@ async def _enable(app: "App", record: SinkRecord | None) -> None:
             record = await app.sink_store.get(record.owner, record.id)
 
 
+_MENDS = {
+    "SealKeyUnknown": "Give the key that sealed it back in HUBLET_SEAL_KEYS, after the newest one.",
+    "SealBroken": "A key in HUBLET_SEAL_KEYS has other bytes under its old id, or somebody wrote into the table.",
+}
+
+
 async def tell_of_unreadable(app: "App") -> None:
     """An alert for each web hook that nobody can open, at most once an hour for each while that lasts: its owner hears
     of nothing meanwhile, and only who runs the service has the keys. Raises RetryableError."""
@@ -172,7 +178,7 @@ async def tell_of_unreadable(app: "App") -> None:
             app,
             f"WebHookUnreadable/{row.name}",
             f"Web hook {row.name} of {row.owner} cannot be opened ({row.code}): it is sent nothing. "
-            "Give the key that sealed it back in HUBLET_SEAL_KEYS, after the newest one.",
+            f"{_MENDS.get(row.code, 'Its row is damaged: its owner must make it again.')}",
             owner=row.owner,
             sink=row.name,
             code=row.code,

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 
-from shared.adapters.storage.sealing import KEY_UNKNOWN
 from shared.clock import Clock
 from shared.errors import ConcurrentUpdate, FatalError, UserError
 from shared.hubs.ports import (
@@ -119,6 +118,10 @@ class FakeChatStore:
         self.saved_at[thread.id] = self._clock.now()
 
 
+SEAL_CODES = ("SealKeyUnknown", "SealBroken")
+"""Of web hooks that are locked; with any other code they cannot be read."""
+
+
 class FakeSinkStore:
     """`SinkStore` in memory, without the cache. Nothing is sealed; a copy (`copy.copy`) sees the same rows, as another
     process does, and may have other keys."""
@@ -142,8 +145,8 @@ class FakeSinkStore:
     async def get(self, owner: str, sink_id: str) -> SinkRecord | None:
         self.tape.begin("sinks.get")
         record = self.records.get((owner, sink_id))
-        if (code := self.closed.get((owner, sink_id), KEY_UNKNOWN)) != KEY_UNKNOWN:
-            raise FatalError(code, "The web hook cannot be opened.")
+        if (code := self.closed.get((owner, sink_id))) is not None and code not in SEAL_CODES:
+            raise FatalError(code, "The web hook cannot be read.")
         return record and self._seen(record)
 
     async def list(self, owner: str) -> Sequence[SinkRecord]:
@@ -166,7 +169,7 @@ class FakeSinkStore:
             raise ConcurrentUpdate(f"Sink {record.id}")
         if record.locked:
             record = replace(record, url=stored.url, secret=stored.secret, previous_secret=stored.previous_secret)
-            record = replace(record, locked=False)
+            record = replace(record, locked="")
         self._store(record)
         self.tape.wrote("sinks.save")
         return self._seen(self.records[record.owner, record.id])
@@ -211,15 +214,16 @@ class FakeSinkStore:
         self.records[record.owner, record.id] = replace(record, etag=f'W/"sink-{next(self._etags)}"')
 
     def _readable(self) -> Sequence[SinkRecord]:
-        """In order, but for those that do not open and are not only locked."""
+        """In order, but for those that are damaged and not only locked."""
         rows = sorted(self.records.items())
-        return [record for key, record in rows if self.closed.get(key, KEY_UNKNOWN) == KEY_UNKNOWN]
+        return [record for key, record in rows if self.closed.get(key) in (None, *SEAL_CODES)]
 
     def _seen(self, record: SinkRecord) -> SinkRecord:
         """As far as it opens."""
-        if (record.owner, record.id) not in self.closed:
+        code = self.closed.get((record.owner, record.id))
+        if code is None:
             return record
-        return replace(record, locked=True, url="", secret="", previous_secret=None)
+        return replace(record, locked=code, url="", secret="", previous_secret=None)
 
 
 @dataclass(frozen=True)

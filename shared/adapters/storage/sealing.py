@@ -14,9 +14,6 @@ from collections.abc import Callable, Sequence
 from shared.errors import FatalError
 from shared.settings import SealKey
 
-KEY_UNKNOWN = "SealKeyUnknown"
-"""The code of the one error that giving a key back mends."""
-
 _VERSION = "v1"
 _NONCE_BYTES = 12
 """NIST SP 800-38D, 8.2.2: 96 random bits are safe for 2^32 values under one key."""
@@ -54,7 +51,7 @@ class Sealer:
         key = self._keys.get(key_id)
         if key is None:
             raise FatalError(
-                KEY_UNKNOWN,
+                "SealKeyUnknown",
                 "A secret was sealed with a key that HUBLET_SEAL_KEYS does not list.",
                 fix="Add the older key again, after the newest one.",
             )

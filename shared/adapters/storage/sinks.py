@@ -21,7 +21,7 @@ from shared import log
 from shared.adapters.storage import carried, codec, keys
 from shared.adapters.storage.client import StorageClients
 from shared.adapters.storage.errors import RowExists
-from shared.adapters.storage.sealing import KEY_UNKNOWN, Sealer
+from shared.adapters.storage.sealing import Sealer
 from shared.adapters.storage.table import Entity, KeyRange, Row, Table
 from shared.clock import Clock
 from shared.errors import ConcurrentUpdate, FatalError, RowTooNew
@@ -51,7 +51,6 @@ _SEALED = {"url": "sealedUrl", "secret": "sealedSecret", "previous_secret": "sea
 _COLUMNS = frozenset(_SEALED.values())
 _LEFT_OUT = {"etag": True, "carried": True, "locked": True, **dict.fromkeys(_SEALED, True)}
 _ETAG = {"etag": True}
-_LOCKED = {"url": "", "secret": "", "locked": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class TableSinkStore:
         return replace(record, etag=etag)
 
     async def get(self, owner: str, sink_id: str) -> SinkRecord | None:
-        """One point read. Raises FatalError when the row was tampered with."""
+        """One point read. Raises FatalError when the row lies in another's place."""
         row = await self._table.get(keys.owner_partition(owner), _sink(sink_id))
         return self._open(owner, row) if row else None
 
@@ -184,7 +183,7 @@ class TableSinkStore:
     def _why_not(self, row: Row) -> UnreadableRow | None:
         owner = keys.owner_of(str(row.values["PartitionKey"]))
         try:
-            code = KEY_UNKNOWN if self._open(owner, row).locked else ""
+            code = self._open(owner, row).locked
         except RowTooNew:
             return None
         except FatalError as error:
@@ -255,26 +254,22 @@ class TableSinkStore:
         document = codec.document_of(row, "A sink row")
         if not isinstance(document, dict):
             raise FatalError("RowUnreadable", "A sink row holds no object.")
-        opened, known = self._opened(_place(owner, str(document.get("id", ""))), row), _COLUMNS
-        if opened is None:  # what is sealed is carried, as what a newer release added
-            opened, known = _LOCKED, frozenset()
+        try:
+            opened, known = self._opened(_place(owner, str(document.get("id", ""))), row), _COLUMNS
+        except FatalError as error:  # what is sealed is carried, as what a newer release added
+            opened, known = {"url": "", "secret": "", "locked": error.code}, frozenset()
         record, kept = codec.with_remainder(SinkRecord, {**document, **opened}, "A sink row", row, known, _LEFT_OUT)
         if record.owner != owner or _sink(record.id) != row.key:
             raise FatalError("RowUnreadable", "A sink row lies in another place than it says.")
         return replace(record, etag=row.etag, carried=kept)
 
-    def _opened(self, place: str, row: Row) -> Mapping[str, object] | None:
-        """What is sealed, None when its key is not there. Raises FatalError `SealBroken`."""
-        try:
-            return {
-                name: self._sealer.open(value, hub_id=place, field=name)
-                for name, column in _SEALED.items()
-                if isinstance(value := row.values.get(column), str)
-            }
-        except FatalError as error:
-            if error.code != KEY_UNKNOWN:
-                raise
-            return None
+    def _opened(self, place: str, row: Row) -> Mapping[str, object]:
+        """Raises FatalError `SealKeyUnknown`, `SealBroken`."""
+        return {
+            name: self._sealer.open(value, hub_id=place, field=name)
+            for name, column in _SEALED.items()
+            if isinstance(value := row.values.get(column), str)
+        }
 
     def _read(self, owner: str, row: Row) -> SinkRecord | None:
         try:

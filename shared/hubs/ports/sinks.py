@@ -40,8 +40,9 @@ class Sink(Protocol):
 class SinkRecord:
     """An owner's web hook. `events`: the kinds it hears (`ready`, `stopping-soon`, ...), none = all. `previous_secret`
     signs beside `secret` until `previous_until` (rotation). `everybody`: hears of all owners' hubs (admins only).
-    `locked`: the key that sealed its URL and secrets is not given any more; they are empty then, and a save leaves them
-    as they are stored. `carried` is storage's own, as a hub's."""
+    `locked`: the code of why its URL and secrets cannot be opened (`SealKeyUnknown`: their key is not given any more;
+    `SealBroken`: another key under its id, or changed); they are empty then, and a save leaves them as they are
+    stored. `carried` is storage's own, as a hub's."""
 
     id: str
     owner: str
@@ -56,7 +57,7 @@ class SinkRecord:
     previous_until: datetime | None = None
     disabled_at: datetime | None = None
     disabled_why: str = ""
-    locked: bool = False
+    locked: str = ""
     etag: str | None = None
     carried: object = field(default=None, repr=False)
 
@@ -79,7 +80,7 @@ class SinkExists(Exception):
 
 
 class SinkStore(Protocol):
-    """Table `sinks`. URL and secrets are stored sealed: a URL may be a secret by itself. One whose key is not there is
+    """Table `sinks`. URL and secrets are stored sealed: a URL may be a secret by itself. One that does not open is
     told as `locked`; any other that cannot be read is a FatalError to `get` and left out of lists."""
 
     async def create(self, record: SinkRecord) -> SinkRecord:
