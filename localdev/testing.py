@@ -47,13 +47,17 @@ def missing_packages(packages: Sequence[SystemPackage], tiers: Sequence[str]) ->
     return [package for package in packages if package.tiers & set(tiers) and shutil.which(package.command) is None]
 
 
+TEN_THOUSAND_LIVES = "tests/component/test_simulation.py"
+"""Takes as long as all other tests of its tier and the unit tests together."""
+
 LANES = (
     ("e2e", ("e2e",), 0),
     ("contract", ("contract",), 0),
     ("simulated", ("unit", "component"), 19),
 )
 """Which tiers run side by side, and how far each steps back. Two lanes wait for real servers most of the time; the
-third only computes, in virtual time, and takes what they leave."""
+third only computes, in virtual time, and takes what they leave. So does a fourth, `lives`: without it cores would idle
+when the servers' tests have ended."""
 
 
 def run_tests(tiers: Sequence[str], keyword: str | None = None) -> int:
@@ -73,17 +77,24 @@ def run_tests(tiers: Sequence[str], keyword: str | None = None) -> int:
 
 
 def lanes_of(tiers: Sequence[str], keyword: str | None = None) -> list[Lane]:
-    """The lanes that have any of the tiers, each with those alone."""
+    """The lanes that have any of the tiers, each with those alone. One tier by itself is one lane."""
     lanes = []
     for name, all_tiers, nice in LANES:
         wanted = [tier for tier in all_tiers if tier in tiers]
-        if wanted:
-            lanes.append(Lane(name, _pytest(wanted, keyword), nice))
+        if "component" in wanted and len(tiers) > 1:
+            lanes.append(Lane("lives", _pytest([TEN_THOUSAND_LIVES], keyword), nice))
+            lanes.append(Lane(name, (*_pytest(_folders(wanted), keyword), f"--ignore={TEN_THOUSAND_LIVES}"), nice))
+        elif wanted:
+            lanes.append(Lane(name, _pytest(_folders(wanted), keyword), nice))
     return lanes
 
 
-def _pytest(tiers: Sequence[str], keyword: str | None = None) -> tuple[str, ...]:
-    argv = (sys.executable, "-m", "pytest", *(f"tests/{tier}" for tier in tiers))
+def _folders(tiers: Sequence[str]) -> list[str]:
+    return [f"tests/{tier}" for tier in tiers]
+
+
+def _pytest(where: Sequence[str], keyword: str | None = None) -> tuple[str, ...]:
+    argv = (sys.executable, "-m", "pytest", *where)
     return (*argv, "-k", keyword) if keyword else argv
 
 
@@ -101,7 +112,7 @@ class _Result:
     took_s: float
 
 
-_LIVES = ("component/lifecycle", "component/steps")
+_LIVES = ("tests/component/lifecycle", "tests/component/steps")
 """A third of the component tests' time, beside which the rest takes about as long as the unit tests."""
 
 
@@ -109,8 +120,8 @@ def run_check() -> int:
     """Format, lint, types and the quick tests, two at a time; prints what failed in full, then a line per part."""
     tool_dir = Path(sys.executable).parent
     parts = (  # the longest first, so that two workers end at about the same time
-        _Part("component: others", (*_pytest(("component",)), *(f"--ignore=tests/{one}" for one in _LIVES), *QUICK)),
-        _Part("unit tests", (*_pytest(("unit",)), *QUICK)),
+        _Part("component: others", (*_pytest(["tests/component"]), *(f"--ignore={one}" for one in _LIVES), *QUICK)),
+        _Part("unit tests", (*_pytest(["tests/unit"]), *QUICK)),
         _Part("component: lives", (*_pytest(_LIVES), *QUICK)),
         _Part("types", (sys.executable, "-m", "mypy")),
         _Part("lint", (str(tool_dir / "ruff"), "check", ".")),

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from localdev import func_host
+from localdev import func_host, paths
 from localdev.azurite import connection_string, read_endpoints
 from localdev.cli import TIERS
 from localdev.processes import ChildFailed
 from localdev.setup import node_major
 from localdev.stack import Secrets, app_settings, write_private
-from localdev.testing import PACKAGES, lanes_of, missing_packages, read_packages
+from localdev.testing import PACKAGES, TEN_THOUSAND_LIVES, lanes_of, missing_packages, read_packages
 
 FACTS = {
     "arm": "https://127.0.0.1:1",
@@ -47,9 +47,11 @@ def test_a_package_line_without_its_command_is_refused() -> None:
 
 def test_every_tier_is_in_one_lane_and_what_only_computes_steps_back() -> None:
     lanes = lanes_of(TIERS)
-    folders = [arg for lane in lanes for arg in lane.argv if arg.startswith("tests/")]
-    assert sorted(folders) == sorted(f"tests/{tier}" for tier in TIERS)
-    assert {lane.name: lane.nice for lane in lanes} == {"e2e": 0, "contract": 0, "simulated": 19}
+    where = [arg for lane in lanes for arg in lane.argv if arg.startswith("tests/")]
+    assert sorted(where) == sorted([*(f"tests/{tier}" for tier in TIERS), TEN_THOUSAND_LIVES])
+    assert [f"--ignore={TEN_THOUSAND_LIVES}" in lane.argv for lane in lanes if lane.name == "simulated"] == [True]
+    assert (paths.ROOT / TEN_THOUSAND_LIVES).exists()
+    assert {lane.name: lane.nice for lane in lanes} == {"e2e": 0, "contract": 0, "lives": 19, "simulated": 19}
 
 
 def test_a_lane_has_the_wanted_tiers_and_the_keyword() -> None:
