@@ -248,7 +248,7 @@ async def test_a_removed_web_hook_has_no_list(here: Here):
 
 async def test_one_whose_row_cannot_be_read_has_a_list_all_the_same(here: Here):
     record = await here.add()
-    for code in ("SealKeyUnknown", "SealBroken"):
+    for code in ("SealKeyUnknown", "SealBroken", "RowUnreadable"):
         here.store.closed[OWNER, record.id] = code
         here.store.failures.clear()
         await here.sink.gave_up(a_notice(), target_of(record), FatalError(code, "x"))
