@@ -199,7 +199,7 @@ class _Server(asyncssh.SSHServer):
         real = self._vm.local_ports.get(dest_port)
         if dest_host not in (*LOCAL, self._vm.address) or real is None or self._connection is None:
             return False
-        return _forwarded(self._vm.address, real)
+        return forwarded(self._vm.address, real)
 
 
 class _Forwarded(asyncssh.SSHForwarder):
@@ -217,7 +217,8 @@ class _Forwarded(asyncssh.SSHForwarder):
         return half_open
 
 
-async def _forwarded(host: str, port: int) -> asyncssh.SSHForwarder:
+async def forwarded(host: str, port: int) -> asyncssh.SSHForwarder:
+    """The SSH side of a connection to that port. Raises `asyncssh.ChannelOpenError`."""
     try:
         _, inner = await asyncio.get_running_loop().create_connection(_Forwarded, host, port)
     except OSError as exc:
