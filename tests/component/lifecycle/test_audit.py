@@ -318,7 +318,7 @@ async def test_each_web_hook_that_does_not_open_is_told_to_the_operator_while_th
     assert (first["owner"], first["sink"], first["code"]) == ("jaydoe", "aaaaaaaaaaaa", "SealKeyUnknown")
     assert "HUBLET_SEAL_KEYS" in str(first["message"])
     assert (second["sink"], second["code"]) == ("bbbbbbbbbbbb", "SealBroken")
-    world.clock.advance(HOUR.total_seconds() + 1)
+    world.clock.advance(HOUR.total_seconds() - 1)  # a timer may be a moment early
     del store.closed["jaydoe", "aaaaaaaaaaaa"]
     await audit(world.app)
     assert alerts(caplog) == [*kinds, kinds[1]], "the key is there again"

@@ -155,3 +155,13 @@ def test_days_have_plurals():
 @pytest.mark.parametrize("typed", ["Mi", "Di", "So", "Do", "lun-ven", "mardi", "ma,me", "dom", "-wed", "mon..fri"])
 def test_days_of_other_languages_are_none_rather_than_another_day(typed: str):
     assert values.days(typed) is None
+
+
+@pytest.mark.parametrize(("typed", "wall"), [("6", "06:00"), ("8", "08:00"), ("5:00", "05:00"), ("2 pm", "14:00")])
+def test_a_beginning_that_is_early_enough_or_says_which_half(typed: str, wall: str):
+    assert values.begin(typed) == wall
+
+
+@pytest.mark.parametrize("typed", ["1", "5", "5h", "3 Uhr"])
+def test_a_beginning_that_may_be_an_afternoon_is_none(typed: str):
+    assert values.begin(typed) is None
