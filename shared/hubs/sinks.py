@@ -171,7 +171,7 @@ _MENDS = {
 
 
 async def tell_of_unreadable(app: "App") -> None:
-    """An alert for each web hook that nobody can open, at most once an hour for each while that lasts: its owner hears
+    """An alert for each web hook that nobody can open, at every audit while that lasts: its owner hears
     of nothing meanwhile, and only who runs the service has the keys. Raises RetryableError."""
     for row in await app.sink_store.unreadable():
         await alert(
